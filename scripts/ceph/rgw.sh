@@ -15,6 +15,7 @@
 # RGW_LISTEN   the gateway's address (default 127.0.0.1)
 # RGW_BUCKET   the bucket (default tidemark-test); `start` makes it where it is missing
 # RGW_NODELAY  1 (default) or 0: tcp_nodelay of radosgw, whose own default is 0
+# RGW_LEAST_PART_BYTES  the smallest part, but for the last, that the gateway takes (default 5 MiB, as Ceph's)
 # RGW_DISK_BYTES  the size of the OSD's sparse file (default 16 GiB)
 #
 # Tried with 16.2.15 of Debian 12:
@@ -155,6 +156,7 @@ write_conf() {
   rgw_enable_ops_log = false
   rgw_enable_usage_log = false
   # Removes deleted bytes soon, so that a long run does not fill the disk; but a download that has begun may last so long.
+  rgw_multipart_min_part_size = ${RGW_LEAST_PART_BYTES:-5242880}
   rgw_gc_obj_min_wait = 30
   rgw_gc_processor_period = 10
   rgw_gc_processor_max_time = 10

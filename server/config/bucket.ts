@@ -3,11 +3,21 @@ import { isIP } from 'node:net';
 import type { BucketConfig, StoreConfig } from './config.ts';
 import { quote } from './problems.ts';
 import type { Reader } from './reader.ts';
+import { parseBytes } from './units.ts';
 
 const STORES = ['local', 's3', 'ceph', 'oss'] as const;
 const DEFAULT_BUFFER_BYTES = 256 * 1024 * 1024;
-/** Three parts of the smallest size, and some overhead. */
+const DEFAULT_PART_BYTES = 8 * 1024 * 1024;
+/** S3: the largest part. */
+const MOST_PART_BYTES = 5 * 1024 ** 3;
+/** Three parts, and some overhead; and what sockets bring. */
+const LEAST_BUFFER_PARTS = 4;
 const LEAST_BUFFER_BYTES = 32 * 1024 * 1024;
+/**
+ * The smallest part that each provider may take. Ceph's default is 5 MiB, which its operator may lower; a start tries whether the
+ * bucket does.
+ */
+const LEAST_PART = { s3: '5MiB', ceph: '100KiB', oss: '100KiB' } as const;
 const FLAGS = ['true', 'false', '1', '0', 'yes', 'no', 'on', 'off'] as const;
 
 /** S3: bucket names. Dots are allowed, for providers that take the bucket in the path. */
@@ -26,12 +36,14 @@ export function readStore(read: Reader): StoreConfig {
     accessKeyId: read.text('S3_ACCESS_KEY_ID', ''),
     secretAccessKey: read.text('S3_SECRET_ACCESS_KEY', ''),
     bufferBytes: read.bytes('S3_BUFFER_BYTES') ?? DEFAULT_BUFFER_BYTES,
+    partBytes: read.bytes('S3_PART_BYTES') ?? DEFAULT_PART_BYTES,
     pathStyle: readPathStyle(read),
     endpointIsBucket: read.flag('S3_ENDPOINT_IS_BUCKET'),
   };
   if (kind === 'local') return { kind };
   const config: BucketConfig = { kind, ...bucket };
   checkBucket(config, read);
+  checkSizes(config, read);
   if (config.endpoint === null) checkNoEndpoint(config, read);
   else checkEndpoint(config, config.endpoint, read);
   if (config.endpointIsBucket) checkOwnDomain(config, read);
@@ -49,7 +61,7 @@ function readPathStyle(read: Reader): boolean | null {
   return /^(?:true|1|yes|on)$/.test(read.oneOf('S3_PATH_STYLE', FLAGS, 'false'));
 }
 
-function checkBucket({ kind, bucket, prefix, accessKeyId, secretAccessKey, bufferBytes }: BucketConfig, read: Reader) {
+function checkBucket({ kind, bucket, prefix, accessKeyId, secretAccessKey }: BucketConfig, read: Reader) {
   const needed = { S3_BUCKET: bucket, S3_ACCESS_KEY_ID: accessKeyId, S3_SECRET_ACCESS_KEY: secretAccessKey };
   for (const [variable, value] of Object.entries(needed)) {
     if (value === '') read.problem(variable, `is needed with STORE=${kind}`);
@@ -60,8 +72,20 @@ function checkBucket({ kind, bucket, prefix, accessKeyId, secretAccessKey, buffe
   if (!PREFIX.test(prefix)) {
     read.problem('S3_PREFIX', 'must be at most 512 ASCII characters without spaces, and begin with neither / nor \\');
   }
-  if (bufferBytes < LEAST_BUFFER_BYTES)
-    read.problem('S3_BUFFER_BYTES', 'must be at least 32MiB: three parts and what is around them');
+}
+
+function checkSizes({ kind, bufferBytes, partBytes }: BucketConfig, read: Reader): void {
+  const least = LEAST_PART[kind];
+  if (partBytes < (parseBytes(least) ?? 0) || partBytes > MOST_PART_BYTES) {
+    read.problem('S3_PART_BYTES', `must be at least ${least} with STORE=${kind}, and at most 5GiB`);
+  } else if (bufferBytes < LEAST_BUFFER_BYTES) {
+    read.problem('S3_BUFFER_BYTES', 'must be at least 32MiB');
+  } else if (bufferBytes < LEAST_BUFFER_PARTS * partBytes) {
+    read.problem(
+      'S3_BUFFER_BYTES',
+      `must be at least ${LEAST_BUFFER_PARTS} times S3_PART_BYTES, which is ${partBytes} bytes`,
+    );
+  }
 }
 
 /** Only STORE=s3 has a default endpoint, AWS's own. The keys of another provider must not be sent there. */

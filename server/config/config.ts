@@ -64,6 +64,8 @@ export interface BucketConfig {
   secretAccessKey: string;
   /** Memory for the parts of all uploads that are being sent to the bucket (`S3_BUFFER_BYTES`). */
   bufferBytes: number;
+  /** Bytes of a part, where an object needs no larger ones (`S3_PART_BYTES`). */
+  partBytes: number;
   /** Whether requests have the bucket in the path, not in the host name (`S3_PATH_STYLE`). Null: the store's own default. */
   pathStyle: boolean | null;
   /** The endpoint is the bucket's own domain (`S3_ENDPOINT_IS_BUCKET`). */

@@ -8,6 +8,8 @@ export const CEPH_PRESET: Preset = {
   pathStyle: true,
   // 16.2.15 refuses trailing checksums: 411 MissingContentLength on UploadPart.
   checksums: 'WHEN_REQUIRED',
+  // Smaller with a smaller `rgw_multipart_min_part_size`.
+  leastPartBytes: 5 * 1024 * 1024,
   listsMultiparts: true,
   // 16.2.15: 500 InternalError, "already in progress", and 404 NoSuchKey to ListParts.
   hidesGoneMultiparts: true,

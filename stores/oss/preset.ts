@@ -9,6 +9,7 @@ export const OSS_PRESET: Preset = {
   pathStyle: false,
   // aws-chunked bodies: 400 InvalidArgument or NotImplemented.
   checksums: 'WHEN_REQUIRED',
+  leastPartBytes: 100 * 1024,
   // Not among the calls that the vendor lists.
   listsMultiparts: false,
   hidesGoneMultiparts: false,

@@ -3,7 +3,7 @@ import { type ByteRange, StoreError } from '../store.ts';
 import { isPassing } from './errors.ts';
 import { bare } from './multiparts.ts';
 import type { Objects } from './objects.ts';
-import { LEAST_PART_BYTES, type PartPlace } from './part-sizes.ts';
+import type { PartPlace } from './part-sizes.ts';
 
 /** A range of an object whose bytes never change. */
 export interface CopySource {
@@ -29,13 +29,15 @@ export type Copy = (part: PartPlace, into: CopiedPart) => Promise<string | undef
 /**
  * Makes the copying of one request. A copy counts only if its ETag is the MD5 of the bytes that were hashed. So a bucket whose
  * ETags are no MD5s, because it encrypts, copies nothing; nor does one that has refused once.
+ *
+ * @param partBytes - the size of the upload's first parts.
  */
-export function createCopy(objects: Objects, locate: Locate): Copy {
+export function createCopy(objects: Objects, partBytes: number, locate: Locate): Copy {
   let isUsable = true;
 
   return async (part, { key, multipart, md5, signal }) => {
     // S3 copies ranges of objects above 5 MiB alone. A shorter part is the last one: it costs about as much as a call.
-    const source = isUsable && part.end - part.start >= LEAST_PART_BYTES ? locate(part) : undefined;
+    const source = isUsable && part.end - part.start >= partBytes ? locate(part) : undefined;
     if (!source) return undefined;
     try {
       const etag = await objects.copyPart(key, multipart, part.number, source, signal);

@@ -40,6 +40,8 @@ const SENTENCES: Record<string, string> = {
   PermanentRedirect: 'the bucket is in another region: check S3_REGION and S3_ENDPOINT',
   AuthorizationHeaderMalformed: 'the bucket is in another region: check S3_REGION',
   SecondLevelDomainForbidden: 'the endpoint takes the bucket in the host name only: set S3_PATH_STYLE=false',
+  EntityTooSmall:
+    'the bucket takes no parts as small as S3_PART_BYTES: raise it, or with Ceph lower rgw_multipart_min_part_size',
   SlowDown: 'the provider asks for fewer calls: try again later',
   PublicEndpointForbidden:
     'the provider refuses its public endpoint: bind a domain to the bucket, and set S3_ENDPOINT to it and S3_ENDPOINT_IS_BUCKET=true',

@@ -3,8 +3,8 @@
 const MIB = 1024 * 1024;
 /** S3: most parts of an upload. */
 export const MOST_PARTS = 10_000;
-/** Above every provider's smallest part (S3: 5 MiB), and what the library uses. */
-export const LEAST_PART_BYTES = 8 * MIB;
+/** What a part has where `S3_PART_BYTES` says nothing: above every provider's smallest part, and what the library uses. */
+export const USUAL_PART_BYTES = 8 * MIB;
 /** S3: largest object. */
 export const MOST_BYTES = 5 * 1024 * 1024 * MIB;
 /** For an upload of unknown length, parts double in size after every thousand. */
@@ -25,10 +25,17 @@ export interface PartPlace {
   end: number;
 }
 
-/** The part sizes for an upload of this length; null: not known yet. */
-export function choosePartSizes(size: number | null): PartSizes {
-  if (size === null) return { first: LEAST_PART_BYTES, doubling: true };
-  return { first: Math.max(LEAST_PART_BYTES, Math.ceil(size / MOST_PARTS / MIB) * MIB), doubling: false };
+/**
+ * The part sizes for an upload.
+ *
+ * @param size - its length; null: not known yet.
+ * @param partBytes - what parts have where an object of this length takes no larger ones.
+ */
+export function choosePartSizes(size: number | null, partBytes: number): PartSizes {
+  if (size === null) return { first: partBytes, doubling: true };
+  // Whole MiB, but where the parts that are asked for are enough.
+  const needed = Math.ceil(size / MOST_PARTS);
+  return { first: needed <= partBytes ? partBytes : Math.ceil(needed / MIB) * MIB, doubling: false };
 }
 
 /** The part that this byte belongs to; undefined beyond the last possible part. */

@@ -8,6 +8,7 @@ export const S3_PRESET: Preset = {
   pathStyle: false,
   // Parts carry Content-MD5, which all of them check.
   checksums: 'WHEN_REQUIRED',
+  leastPartBytes: 5 * 1024 * 1024,
   listsMultiparts: true,
   hidesGoneMultiparts: false,
   savingHosts: null,

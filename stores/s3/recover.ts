@@ -47,11 +47,12 @@ export async function recoverWhole(
  * row names. So the row has to say that they are looked for when the upload ends. This must be recorded now, as the row is
  * deleted together with the file.
  *
+ * @param partBytes - `S3_PART_BYTES`.
  * @returns null where there can be no such object, or the row says so already.
  */
-export async function doubt(upload: StoredUpload, digests: DigestPool): Promise<Commit | null> {
+export async function doubt(upload: StoredUpload, partBytes: number, digests: DigestPool): Promise<Commit | null> {
   const { size, offset } = upload;
-  const { state } = rowOf(upload);
+  const { state } = rowOf(upload, partBytes);
   if (size === 0 || state.doubtful || state.whole) return null;
   const snapshot = upload.snapshot ?? (await emptySnapshot(digests));
   return { offset, snapshot, storeState: encodeState({ ...state, doubtful: true }) };

@@ -28,6 +28,8 @@ export interface Committing {
   upload: StoredUpload;
   /** The key of the whole object that this request may store. */
   key: string;
+  /** `S3_PART_BYTES`. */
+  partBytes: number;
   objects: Pick<Objects, 'remove'>;
   commitRow: WriteOptions['commit'];
   durable: () => Promise<void>;
@@ -47,9 +49,9 @@ interface Held {
 
 /** Makes the commits of one request. */
 export function createRowCommits(committing: Committing): RowCommits {
-  const { upload, key, objects, commitRow, durable, snapshot, holdsBack } = committing;
+  const { upload, key, partBytes, objects, commitRow, durable, snapshot, holdsBack } = committing;
   /** As the catalog has it. */
-  let row = rowOf(upload);
+  let row = rowOf(upload, partBytes);
   /** As it will be with all commits that are held back. */
   let ahead = row;
   let held: Held[] = [];

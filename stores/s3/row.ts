@@ -33,10 +33,17 @@ export interface RowChange {
   readonly removes: readonly string[];
 }
 
-/** The row that a request finds. Tails that it names as superseded are removed with the request's first commit. */
-export function rowOf({ offset, size, storeState }: Pick<StoredUpload, 'offset' | 'size' | 'storeState'>): Row {
+/**
+ * The row that a request finds. Tails that it names as superseded are removed with the request's first commit.
+ *
+ * @param partBytes - the size of parts of an upload that has no row in the bucket yet: all others keep theirs.
+ */
+export function rowOf(
+  { offset, size, storeState }: Pick<StoredUpload, 'offset' | 'size' | 'storeState'>,
+  partBytes: number,
+): Row {
   const state = decodeState(storeState) ?? {
-    sizes: choosePartSizes(size),
+    sizes: choosePartSizes(size, partBytes),
     multipart: null,
     doubtful: false,
     tail: null,

@@ -13,6 +13,8 @@ export interface S3Settings {
   secretAccessKey: string;
   /** Memory for parts, for all uploads together. */
   bufferBytes: number;
+  /** Bytes of a part, of which an upload's last may have fewer; larger for an object that would have more than 10,000. */
+  partBytes: number;
   /** Whether addresses have the bucket in the path instead of the host name. Null: the preset's. */
   pathStyle: boolean | null;
   /** Whether the endpoint is a domain of the bucket itself (CNAME): the bucket's name is not added to it. */
@@ -27,6 +29,8 @@ export interface Preset {
   pathStyle: boolean;
   /** The SDK's own checksums: `WHEN_SUPPORTED` makes bodies aws-chunked, which many providers refuse. */
   checksums: 'WHEN_SUPPORTED' | 'WHEN_REQUIRED';
+  /** The smallest part, but for the last, that the provider takes for certain. With smaller ones, a start tries whether it does. */
+  leastPartBytes: number;
   /** Whether the provider has ListMultipartUploads. It is only needed to find multipart uploads whose creation was not answered. */
   listsMultiparts: boolean;
   /** Whether completing a multipart upload that is gone is answered as if another call were completing it. ListParts decides. */

@@ -56,20 +56,13 @@ export function openS3Store(settings: S3Settings, ledger: Ledger, time?: BucketT
 }
 
 /** Opens a store for a preset. @throws StoreError `unavailable` when the bucket cannot be used, saying why. */
-export async function openBucketStore(
+export function openBucketStore(
   preset: Preset,
   settings: S3Settings,
   ledger: Ledger,
   time: BucketTime = {},
 ): Promise<Store> {
-  const store = new BucketStore(preset, settings, ledger, time);
-  try {
-    await store.probe();
-    return store;
-  } catch (error) {
-    await store.close();
-    throw error;
-  }
+  return BucketStore.open(preset, settings, ledger, time);
 }
 
 /** The catalog keeps the state of uploads, the ledger their parts in the bucket; parts that are being sent are in memory. */
@@ -81,6 +74,7 @@ class BucketStore implements Store {
   readonly #guard: (upload: StoredUpload) => Objects;
   readonly #keys: Keys;
   readonly #buffers: BufferPool;
+  readonly #partBytes: number;
   readonly #ledger: Ledger;
   readonly #now: () => number;
   /** Whether the bucket's host makes browsers save every file. */
@@ -93,7 +87,23 @@ class BucketStore implements Store {
   /** By key: the call that makes bytes final under it now. */
   readonly #finalizing = new Map<string, Promise<void>>();
 
-  constructor(
+  /** @throws StoreError when the bucket cannot be used, or does not take parts of `S3_PART_BYTES`. */
+  static async open(preset: Preset, settings: S3Settings, ledger: Ledger, time: BucketTime): Promise<Store> {
+    const store = new BucketStore(preset, settings, ledger, time);
+    try {
+      await store.probe();
+      if (settings.partBytes < preset.leastPartBytes) {
+        const { surroundings } = store.#objects;
+        await store.#objects.checkPartSize(store.#keys.trial(surroundings.randomHex(8)), settings.partBytes);
+      }
+      return store;
+    } catch (error) {
+      await store.close();
+      throw error;
+    }
+  }
+
+  private constructor(
     preset: Preset,
     settings: S3Settings,
     ledger: Ledger,
@@ -117,6 +127,7 @@ class BucketStore implements Store {
     this.#keys = createKeys(settings.prefix);
     this.place = createPlace(settings, this.#objects, this.#keys);
     this.#buffers = createBufferPool(Math.floor(settings.bufferBytes * SHARE_OF_PARTS), surroundings);
+    this.#partBytes = settings.partBytes;
     this.#ledger = ledger;
     this.#now = now;
     this.#closeConnections = closeConnections;
@@ -135,7 +146,7 @@ class BucketStore implements Store {
 
   async createUpload({ id, size }: StoredUpload): Promise<void> {
     // The multipart upload is begun with the first part.
-    const partBytes = choosePartSizes(size).first;
+    const partBytes = choosePartSizes(size, this.#partBytes).first;
     if ((size ?? 0) > MOST_BYTES || partBytes > this.#buffers.totalBytes) {
       throw new StoreError('overflow', `upload ${id}: its parts would be larger than S3_BUFFER_BYTES`);
     }
@@ -167,6 +178,7 @@ class BucketStore implements Store {
       objects: this.#guard(upload),
       keys: this.#keys,
       buffers: this.#buffers,
+      partBytes: this.#partBytes,
       durable: () => this.#ledger.durable(),
     };
   }
@@ -179,7 +191,7 @@ class BucketStore implements Store {
     }
     // Otherwise only committed bytes count.
     const whole = await recoverWhole(this.#objects, this.keyFor(upload), { upload, state }, digests, signal);
-    return whole ?? doubt(upload, digests);
+    return whole ?? doubt(upload, this.#partBytes, digests);
   }
 
   async readUpload(upload: StoredUpload): Promise<Readable | null> {

@@ -23,6 +23,8 @@ export interface Place {
   objects: Objects;
   keys: Keys;
   buffers: BufferPool;
+  /** `S3_PART_BYTES`. */
+  partBytes: number;
   /** Resolves when everything that was committed before survives a power cut. */
   durable: () => Promise<void>;
   /** Where the bucket has the bytes already. */
@@ -72,7 +74,7 @@ function openWriting(
   upload: StoredUpload,
   { lane, place, options }: { lane: DigestLane; place: Place; options: WriteOptions },
 ): Writing {
-  const { objects, keys, buffers, durable, locate } = place;
+  const { objects, keys, buffers, partBytes, durable, locate } = place;
   const intake = openIntake(source, options, objects.surroundings);
   const stop = new AbortController();
   const order = createOrder((cause) => {
@@ -91,8 +93,18 @@ function openWriting(
     : keys.final(upload.id, objects.surroundings.randomHex(6));
   const isAtomic = options.verification !== undefined;
   const { commit: commitRow } = options;
-  const recorder = createRecorder({ upload, key, objects, order, commitRow, durable, snapshot, holdsBack: isAtomic });
-  const copy = locate && createCopy(objects, locate);
+  const recorder = createRecorder({
+    upload,
+    key,
+    partBytes,
+    objects,
+    order,
+    commitRow,
+    durable,
+    snapshot,
+    holdsBack: isAtomic,
+  });
+  const copy = locate && createCopy(objects, recorder.row.state.sizes.first, locate);
   const sending = createSending({ upload, objects, keys, key, lane, order, recorder, noted, copy, stop: stop.signal });
   return { upload, lane, signal: options.signal, intake, objects, buffers, order, recorder, sending, isAtomic };
 }

@@ -24,7 +24,7 @@ function problemsOf(env: Record<string, string>): Record<string, string> {
 
 describe('a bucket', () => {
   test('is read whole', () => {
-    expect(parseConfig({ ...CEPH, S3_PREFIX: 'a/b', S3_BUFFER_BYTES: '64MiB' }).store).toEqual({
+    expect(parseConfig({ ...CEPH, S3_PREFIX: 'a/b', S3_BUFFER_BYTES: '64MiB', S3_PART_BYTES: '16MiB' }).store).toEqual({
       kind: 'ceph',
       endpoint: 'http://10.0.0.7:7480',
       region: null,
@@ -33,6 +33,7 @@ describe('a bucket', () => {
       accessKeyId: 'key',
       secretAccessKey: 'top-secret',
       bufferBytes: 64 * 1024 * 1024,
+      partBytes: 16 * 1024 * 1024,
       pathStyle: null,
       endpointIsBucket: false,
     });
@@ -65,6 +66,24 @@ describe('a bucket', () => {
       const { S3_ENDPOINT: _, ...rest } = { ...CEPH, ...region, STORE: kind };
       expect(problemsOf(blank === undefined ? rest : { ...rest, S3_ENDPOINT: blank })).toEqual(expected);
     }
+  });
+
+  test.each([
+    ['s3', '4MiB', /^must be at least 5MiB with STORE=s3, and at most 5GiB$/],
+    ['ceph', '99KiB', /^must be at least 100KiB with STORE=ceph/],
+    ['oss', '6GiB', /at most 5GiB$/],
+    ['oss', 'many', /^must be a size such as/],
+  ])('with STORE=%s has no parts of %s', (kind, size, problem) => {
+    const { S3_PART_BYTES } = problemsOf({ ...OSS, STORE: kind, S3_PART_BYTES: size, S3_BUFFER_BYTES: '100GiB' });
+    expect(S3_PART_BYTES).toMatch(problem);
+  });
+
+  test('has memory for four parts', () => {
+    const sizes = { S3_PART_BYTES: '32MiB', S3_BUFFER_BYTES: '128MiB' };
+    expect(problemsOf({ ...CEPH, ...sizes })).toEqual({});
+    expect(problemsOf({ ...CEPH, ...sizes, S3_BUFFER_BYTES: '127MiB' })).toEqual({
+      S3_BUFFER_BYTES: 'must be at least 4 times S3_PART_BYTES, which is 33554432 bytes',
+    });
   });
 
   test('does not matter to the local store', () => {

@@ -9,6 +9,7 @@ import {
   S3Client,
   type S3ClientConfig,
 } from '@aws-sdk/client-s3';
+import { PART } from './part.ts';
 import { CEPH_MISSING, startRgw } from './rgw.ts';
 import { isCephShared, openSharedRgw, type RgwBucket } from './shared-ceph.ts';
 import { createOssClient } from './oss/client.ts';
@@ -46,7 +47,7 @@ export interface SystemBucket {
 /** Within a test run: a new bucket of the Ceph that all test files share. Otherwise a Ceph of its own. */
 async function startCeph(): Promise<SystemBucket> {
   if (isCephShared()) return openCeph(await openSharedRgw());
-  const rgw = await startRgw();
+  const rgw = await startRgw({ leastPartBytes: PART });
   return {
     ...openCeph(rgw),
     restartGateway: async () => {
@@ -67,6 +68,7 @@ function openCeph(rgw: RgwBucket): SystemBucket {
       S3_PREFIX: PREFIX,
       S3_ACCESS_KEY_ID: rgw.accessKeyId,
       S3_SECRET_ACCESS_KEY: rgw.secretAccessKey,
+      S3_PART_BYTES: String(PART),
     }),
     keys: async (prefix = PREFIX) => (await listKeys(client, rgw.bucket, prefix)).filter((key) => key !== MARK),
     mark: (prefix = PREFIX) => readMark(client, rgw.bucket, prefix + MARK),
@@ -97,6 +99,7 @@ export async function startDouble(options: OssOptions = {}): Promise<SystemBucke
       S3_PREFIX: PREFIX,
       S3_ACCESS_KEY_ID: oss.accessKeyId,
       S3_SECRET_ACCESS_KEY: oss.secretAccessKey,
+      S3_PART_BYTES: String(PART),
       NODE_OPTIONS: `--import=${RESOLVE_HERE}`,
     }),
     keys: async (prefix = PREFIX) => (await listKeys(client, oss.bucket, prefix)).filter((key) => key !== MARK),

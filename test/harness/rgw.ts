@@ -38,6 +38,8 @@ export interface RunningRgw {
 export interface RgwOptions {
   /** radosgw's `tcp_nodelay`, on by default here; Ceph's own default is off. */
   tcpNodelay?: boolean;
+  /** The smallest part that it takes, but for the last, bytes; Ceph's own by default. */
+  leastPartBytes?: number;
   /** Uses a cluster that others use, too: it is started if it does not run, and gets a new bucket. */
   shared?: SharedRgw;
 }
@@ -56,7 +58,7 @@ export interface SharedRgw {
  *
  * @throws Error with the output of the daemons when one does not start.
  */
-export async function startRgw({ tcpNodelay = true, shared }: RgwOptions = {}): Promise<RunningRgw> {
+export async function startRgw({ tcpNodelay = true, leastPartBytes, shared }: RgwOptions = {}): Promise<RunningRgw> {
   if (CEPH_MISSING !== undefined) throw new Error(CEPH_MISSING);
   const folder = shared?.folder ?? (await mkdtemp(join(tmpdir(), 'tidemark-rgw-')));
   const env = {
@@ -64,6 +66,7 @@ export async function startRgw({ tcpNodelay = true, shared }: RgwOptions = {}): 
     RGW_DIR: folder,
     RGW_OWNER: String(shared?.ownerPid ?? process.pid),
     RGW_NODELAY: tcpNodelay ? '1' : '0',
+    ...(leastPartBytes !== undefined && { RGW_LEAST_PART_BYTES: String(leastPartBytes) }),
     ...(shared && { RGW_BUCKET: `tidemark-test-${randomUUID()}` }),
   };
   const stop = shared ? async (): Promise<void> => undefined : (): Promise<void> => stopRgw(folder);

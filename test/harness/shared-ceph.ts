@@ -7,6 +7,7 @@ import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { PART } from './part.ts';
 import { type RunningRgw, startRgw, stopRgw } from './rgw.ts';
 
 const FOLDER = 'TIDEMARK_TEST_CEPH_FOLDER';
@@ -25,7 +26,7 @@ export async function openSharedRgw(): Promise<RgwBucket> {
   const folder = process.env[FOLDER];
   const ownerPid = Number(process.env[OWNER]);
   if (folder === undefined) throw new Error(`no test run: ${FOLDER} is not set`);
-  return startRgw({ shared: { folder, ownerPid } });
+  return startRgw({ leastPartBytes: PART, shared: { folder, ownerPid } });
 }
 
 /** Called by Vitest. The processes of the test files inherit its environment. */

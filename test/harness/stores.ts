@@ -2,16 +2,13 @@
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe } from 'vitest';
-import { LEAST_PART_BYTES } from '../../stores/s3/part-sizes.ts';
 import { idOf, offsetOf, storedNames, until, writtenBytes } from '../system/support.ts';
 import { BUCKETS, type SystemBucket } from './buckets.ts';
+import { PART } from './part.ts';
 import { type RunningService, startService } from './service.ts';
 import { hasPostgres } from './postgres.ts';
 import { createDatabase, type TestDatabase } from './shared-postgres.ts';
 import { countWaitingBytes } from './sockets.ts';
-
-/** Size of the parts in which an upload of up to 80 GB is sent to a bucket. */
-export const PART = LEAST_PART_BYTES;
 
 /** What a service has stored. */
 interface Holdings {

@@ -71,6 +71,7 @@ export const WRONG_SETTINGS: readonly WrongSetting[] = [
     only: 'OSS',
     env: ({ port }) => ({
       STORE: 's3',
+      S3_PART_BYTES: '',
       S3_PATH_STYLE: 'true',
       S3_REGION: 'cn-hangzhou',
       S3_ENDPOINT: `http://s3.oss-cn-hangzhou.aliyuncs.com:${port}`,
@@ -177,7 +178,7 @@ export const REFUSED_FOR_OSS: readonly { what: string; env: NodeJS.ProcessEnv; r
 ];
 
 /** Settings with which an endpoint need not have the form of OSS's addresses. */
-const ELSEWHERE = { STORE: 's3', S3_PATH_STYLE: 'true', S3_REGION: 'us-east-1' };
+const ELSEWHERE = { STORE: 's3', S3_PART_BYTES: '', S3_PATH_STYLE: 'true', S3_REGION: 'us-east-1' };
 
 function endpoint(scheme: 'http' | 'https', port: number): NodeJS.ProcessEnv {
   return { ...ELSEWHERE, S3_ENDPOINT: `${scheme}://localhost:${port}` };

@@ -3,7 +3,8 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { makeBytes, md5 } from '../harness/bytes.ts';
 import { hasPostgres } from '../harness/postgres.ts';
 import type { RunningService } from '../harness/service.ts';
-import { describeOverFolderAndBucket, PART, type StoredService } from '../harness/stores.ts';
+import { PART } from '../harness/part.ts';
+import { describeOverFolderAndBucket, type StoredService } from '../harness/stores.ts';
 import { head as tusHead } from '../harness/tus.ts';
 import { type Cluster, startCluster } from '../nodes/support.ts';
 import { until } from '../system/support.ts';

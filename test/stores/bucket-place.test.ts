@@ -1,4 +1,5 @@
 /** The mark of a bucket, and what else is in it: on the OSS double, as providers differ. */
+import { PART } from '../harness/part.ts';
 import { PutObjectCommand, S3 } from '@aws-sdk/client-s3';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { OSS_PRESET } from '../../stores/oss/preset.ts';
@@ -54,6 +55,7 @@ function openPlace({ putIfAbsent = OSS_PRESET.putIfAbsent, surroundings }: Aroun
     accessKeyId: oss.accessKeyId,
     secretAccessKey: oss.secretAccessKey,
     bufferBytes: 1024 * 1024,
+    partBytes: PART,
     pathStyle: null,
     endpointIsBucket: false,
   };

@@ -23,7 +23,7 @@ import { BUCKETS, PREFIX, type SystemBucket } from '../harness/buckets.ts';
 import { makeBytes, md5 } from '../harness/bytes.ts';
 import { type FaultProxy, startFaultProxy } from '../harness/fault-proxy.ts';
 import { RESOLVE_HERE } from '../harness/oss/lookup-here.ts';
-import { PART } from '../harness/stores.ts';
+import { PART } from '../harness/part.ts';
 
 // This process reaches the double of OSS by its name.
 await import(RESOLVE_HERE);

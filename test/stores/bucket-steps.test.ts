@@ -1,4 +1,5 @@
 /** How bytes fill parts, and how a row changes: every transition, without a bucket. */
+import { PART } from '../harness/part.ts';
 import { describe, expect, test } from 'vitest';
 import { encodeName } from '../../stores/s3/storing.ts';
 import { afterStep, type Filling, type Happening, nextStep, type Step } from '../../stores/s3/filling.ts';
@@ -314,21 +315,21 @@ describe('the row of a write to a bucket', () => {
   });
 
   test('a new upload has nothing', () => {
-    const row = rowOf({ offset: 0, size: 25, storeState: null });
-    expect(row).toEqual({ committed: 0, state: { ...STATE, sizes: choosePartSizes(25) }, outdated: [] });
+    const row = rowOf({ offset: 0, size: 25, storeState: null }, PART);
+    expect(row).toEqual({ committed: 0, state: { ...STATE, sizes: choosePartSizes(25, PART) }, outdated: [] });
   });
 
   test.each(['', '5e1b7d2c-0d3f-4a53-9f0a-1c2d3e4f5a6b'])(
     'one that a folder noted "%s" in has nothing',
     (storeState) => {
-      const row = rowOf({ offset: 0, size: 25, storeState });
-      expect(row).toEqual({ committed: 0, state: { ...STATE, sizes: choosePartSizes(25) }, outdated: [] });
+      const row = rowOf({ offset: 0, size: 25, storeState }, PART);
+      expect(row).toEqual({ committed: 0, state: { ...STATE, sizes: choosePartSizes(25, PART) }, outdated: [] });
     },
   );
 
   test('what was superseded before the request is outdated at its beginning', () => {
     const storeState = encodeState({ ...STATE, tail: tailAt(0, 'b'), old: ['a'] });
-    expect(rowOf({ offset: 4, size: 25, storeState })).toMatchObject({ committed: 4, outdated: ['a'] });
+    expect(rowOf({ offset: 4, size: 25, storeState }, PART)).toMatchObject({ committed: 4, outdated: ['a'] });
   });
 
   test('what was superseded within a request is outdated once that is durable, and no sooner', () => {

@@ -1,4 +1,5 @@
 /** What every store in a bucket must do beside the contract; called once per provider, through a proxy that breaks calls. */
+import { PART } from '../harness/part.ts';
 import { randomUUID } from 'node:crypto';
 import { PassThrough, Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
@@ -24,8 +25,8 @@ export interface Bucket {
 
 export type OpenStore = (settings: S3Settings, ledger: Ledger) => Promise<Store>;
 
-const MIB = 1024 * 1024;
-const PART = 8 * MIB;
+/** Pieces are made of eighths of a part. */
+const EIGHTH = PART / 8;
 const CHAOS_ROUNDS = 4;
 
 export function describeBucketStore(name: string, openStore: OpenStore, startBucket: () => Promise<Bucket>): void {
@@ -128,7 +129,7 @@ export function describeBucketStore(name: string, openStore: OpenStore, startBuc
 
     test('a file of one part is one PutObject', async () => {
       newCalls();
-      const bytes = makeBytes(MIB, 31);
+      const bytes = makeBytes(EIGHTH, 31);
       const done = await write(newUpload(bytes.length), Readable.from([bytes]));
       await store.finalize(done.upload, store.keyFor(done.upload, { md5: md5(bytes), variant: 0 }));
       await store.discardUpload(done.upload, 'keep');
@@ -173,7 +174,7 @@ export function describeBucketStore(name: string, openStore: OpenStore, startBuc
     test('a part that fails and succeeds on retry costs nothing', async () => {
       const bytes = makeBytes(3 * PART, 34);
       proxy.place({ operation: 'UploadPart', partNumber: 1, fault: { kind: 'answer', status: 503 } });
-      proxy.place({ operation: 'UploadPart', partNumber: 2, fault: { kind: 'cutRequest', afterBytes: MIB } });
+      proxy.place({ operation: 'UploadPart', partNumber: 2, fault: { kind: 'cutRequest', afterBytes: EIGHTH } });
       proxy.place({ operation: 'UploadPart', partNumber: 3, fault: { kind: 'loseAnswer' } });
       const done = await write(newUpload(bytes.length), Readable.from([bytes]));
       expect(done.written?.digests).toEqual({ md5: md5(bytes) });
@@ -183,7 +184,7 @@ export function describeBucketStore(name: string, openStore: OpenStore, startBuc
     test('resumes from a tail, again and again', async () => {
       const bytes = makeBytes(2 * PART + 777, 35);
       let upload = newUpload(bytes.length);
-      const cuts = [1000, 5 * MIB, PART - 1, PART + 1, PART + 2, 2 * PART, bytes.length];
+      const cuts = [1000, 5 * EIGHTH, PART - 1, PART + 1, PART + 2, 2 * PART, bytes.length];
       for (const cut of cuts) {
         const source = new PassThrough();
         source.end(bytes.subarray(upload.offset, cut));
@@ -194,7 +195,7 @@ export function describeBucketStore(name: string, openStore: OpenStore, startBuc
     });
 
     test('a length declared at the end makes the bytes one part, or the last of several', async () => {
-      for (const length of [3 * MIB, PART, PART + 5]) {
+      for (const length of [3 * EIGHTH, PART, PART + 5]) {
         const bytes = makeBytes(length, 36);
         const sent = await write(newUpload(null), Readable.from([bytes]));
         expect(sent.upload.offset).toBe(length);
@@ -262,14 +263,14 @@ export function describeBucketStore(name: string, openStore: OpenStore, startBuc
       const bytes = makeBytes(2 * PART, 40);
       const slow = Array.from({ length: 4 }, () => {
         const source = new PassThrough();
-        source.write(bytes.subarray(0, MIB));
+        source.write(bytes.subarray(0, EIGHTH));
         return { source, writing: write(newUpload(bytes.length), source, narrow) };
       });
       await expect.poll(() => slow.every(({ source }) => source.readableLength === 0)).toBe(true);
       const fast = await write(newUpload(bytes.length), Readable.from([bytes]), narrow);
       expect(fast.written?.digests).toEqual({ md5: md5(bytes) });
       await expectContent(fast.upload, bytes);
-      for (const { source } of slow) source.end(bytes.subarray(MIB));
+      for (const { source } of slow) source.end(bytes.subarray(EIGHTH));
       for (const { writing } of slow) {
         const { upload, written } = await writing;
         expect(written?.digests).toEqual({ md5: md5(bytes) });

@@ -1,4 +1,5 @@
 /** What docs/stores/ceph.md says of the bucket: its rights are enough and none is too many; versions; quota. */
+import { PART } from '../harness/part.ts';
 import { PutBucketPolicyCommand, PutBucketVersioningCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
@@ -20,7 +21,6 @@ if (CEPH_MISSING !== undefined) console.warn(`skipped: ${CEPH_MISSING}`);
 
 const USER = { accessKeyId: 'tidemark-user', secretAccessKey: 'the-secret-of-the-user' };
 const OTHERS = 'tidemark/others';
-const PART = 8 * 1024 * 1024;
 
 interface Policy {
   Statement: { Action: string[]; Resource: string[] }[];
@@ -91,7 +91,7 @@ describe.skipIf(CEPH_MISSING !== undefined)('a second user of a Ceph bucket', ()
   let policy: Policy;
 
   beforeAll(async () => {
-    rgw = await startRgw();
+    rgw = await startRgw({ leastPartBytes: PART });
     const { accessKeyId, secretAccessKey } = USER;
     const keys = [`--access-key=${accessKeyId}`, `--secret-key=${secretAccessKey}`];
     // Not named as in the document: the owner of the bucket has that name.
@@ -127,7 +127,7 @@ describe.skipIf(CEPH_MISSING !== undefined)('a second user of a Ceph bucket', ()
     const ledger = createTestLedger();
     const { endpoint, region, bucket } = rgw;
     const place = { endpoint, region, bucket, prefix: `tidemark/${folder}/`, pathStyle: null, endpointIsBucket: false };
-    const store = await openCephStore({ ...place, ...USER, bufferBytes: 4 * PART }, ledger);
+    const store = await openCephStore({ ...place, ...USER, bufferBytes: 4 * PART, partBytes: PART }, ledger);
     try {
       await useStore(store, ledger);
     } finally {

@@ -1,4 +1,5 @@
 /** The Ceph store on a real Ceph; skipped where there is none. */
+import { PART } from '../harness/part.ts';
 import { describe } from 'vitest';
 import { openCephStore } from '../../stores/ceph/store.ts';
 import { CEPH_MISSING } from '../harness/rgw.ts';
@@ -22,6 +23,7 @@ async function startBucket(): Promise<Bucket> {
       accessKeyId: rgw.accessKeyId,
       secretAccessKey: rgw.secretAccessKey,
       bufferBytes: 64 * 1024 * 1024,
+      partBytes: PART,
       pathStyle: null,
       endpointIsBucket: false,
     },

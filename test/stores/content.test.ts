@@ -1,4 +1,5 @@
 /** Reading an object over a connection that breaks: on the OSS double, by way of a proxy that breaks it. */
+import { PART } from '../harness/part.ts';
 import { PutObjectCommand, S3 } from '@aws-sdk/client-s3';
 import { once } from 'node:events';
 import type { Readable } from 'node:stream';
@@ -60,6 +61,7 @@ beforeAll(async () => {
     accessKeyId: oss.accessKeyId,
     secretAccessKey: oss.secretAccessKey,
     bufferBytes: 0,
+    partBytes: PART,
     pathStyle: null,
     endpointIsBucket: false,
   };

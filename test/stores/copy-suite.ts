@@ -1,4 +1,5 @@
 /** Joining in a bucket, which copies the parts itself where one partial has all their bytes. Of the suite of every bucket. */
+import { PART } from '../harness/part.ts';
 import { PutObjectCommand, S3 } from '@aws-sdk/client-s3';
 import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
@@ -13,7 +14,6 @@ import type { Fault } from '../harness/faults.ts';
 import type { Bucket, OpenStore } from './bucket-suite.ts';
 import { createTestLedger } from './contract.ts';
 
-const PART = 8 * 1024 * 1024;
 const NEVER = new AbortController().signal;
 const CHAOS_ROUNDS = 2;
 /** Of the final's five parts, the third has bytes of all partials, and the last is short. */

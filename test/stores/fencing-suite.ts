@@ -2,6 +2,7 @@
  * What a writer that has lost its lease can do to a bucket: nothing that anybody sees. The database fences offsets, and the
  * bucket performs whatever it is sent, however late. Part of the suite of every store in a bucket.
  */
+import { PART } from '../harness/part.ts';
 import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
@@ -14,7 +15,6 @@ import { type FaultProxy, startFaultProxy } from '../harness/fault-proxy.ts';
 import type { Bucket, OpenStore } from './bucket-suite.ts';
 import { createTestLedger } from './contract.ts';
 
-const PART = 8 * 1024 * 1024;
 const NEVER = new AbortController().signal;
 const POLL = { interval: 5, timeout: 20_000 };
 
@@ -116,7 +116,7 @@ export function describeFencing(name: string, openStore: OpenStore, startBucket:
 
     test('replaces no content, however late its PutObject comes', async () => {
       stale = await openNode();
-      const [others, bytes] = [makeBytes(300_000, 71), makeBytes(300_000, 72)];
+      const [others, bytes] = [makeBytes(200_000, 71), makeBytes(200_000, 72)];
       const upload = newUpload(bytes.length);
       const late = await sendLate(upload, others);
       const done = await write(holder, await recovered(upload), bytes);
@@ -128,7 +128,7 @@ export function describeFencing(name: string, openStore: OpenStore, startBucket:
 
     test('replaces no content that was put together of parts', async () => {
       stale = await openNode();
-      const [others, bytes] = [makeBytes(300_000, 73), makeBytes(PART + 1, 74)];
+      const [others, bytes] = [makeBytes(200_000, 73), makeBytes(PART + 1, 74)];
       const upload = newUpload(null);
       // It was told that this is all of it.
       const late = await sendLate({ ...upload, size: others.length }, others);
@@ -141,7 +141,7 @@ export function describeFencing(name: string, openStore: OpenStore, startBucket:
 
     test('replaces no tail that is being published', async () => {
       stale = await openNode();
-      const [others, bytes] = [makeBytes(300_000, 75), makeBytes(300_000, 76)];
+      const [others, bytes] = [makeBytes(200_000, 75), makeBytes(200_000, 76)];
       const upload = newUpload(null);
       const late = await sendLate({ ...upload, size: others.length }, others);
       const done = { ...(await write(holder, await recovered(upload), bytes)), size: bytes.length };
@@ -153,7 +153,7 @@ export function describeFencing(name: string, openStore: OpenStore, startBucket:
 
     test('takes no place of bytes that were deleted and sent again, though the network doubles its PutObject', async () => {
       stale = await openNode();
-      const bytes = makeBytes(300_000, 77);
+      const bytes = makeBytes(200_000, 77);
       const doubled = proxy.place({ operation: 'PutObject', fault: { kind: 'doubled' } });
       const first = await write(stale, newUpload(bytes.length), bytes);
       const call = proxy.calls().at(-1);

@@ -1,4 +1,5 @@
 /** Joining other uploads, of the contract that every store passes. */
+import { PART } from '../harness/part.ts';
 import { PassThrough, Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { expect, test } from 'vitest';
@@ -21,7 +22,8 @@ export interface JoinSuite {
   recovered: (upload: StoredUpload) => Promise<StoredUpload>;
 }
 
-const MIB = 1024 * 1024;
+/** Pieces are made of eighths of a part. */
+const EIGHTH = PART / 8;
 
 export function testJoining({ store, newUpload, write, join, recovered }: JoinSuite): void {
   async function partialOf(bytes: Buffer): Promise<StoredUpload> {
@@ -46,7 +48,7 @@ export function testJoining({ store, newUpload, write, join, recovered }: JoinSu
   }
 
   test('joins other uploads in order, also one twice, an empty one, and for several uploads', async () => {
-    const pieces = [makeBytes(6 * MIB + 1, 51), makeBytes(0), makeBytes(300, 52), makeBytes(5 * MIB, 53)];
+    const pieces = [makeBytes(6 * EIGHTH + 1, 51), makeBytes(0), makeBytes(300, 52), makeBytes(5 * EIGHTH, 53)];
     const partials: StoredUpload[] = [];
     for (const piece of pieces) partials.push(await partialOf(piece));
     for (const order of [[0, 1, 2, 3], [0, 0], [1, 2, 0], [2], [1]]) {
@@ -64,7 +66,7 @@ export function testJoining({ store, newUpload, write, join, recovered }: JoinSu
   });
 
   test('joins two uploads at once that share their first bytes', async () => {
-    const [a, b, c] = [makeBytes(5 * MIB, 54), makeBytes(6 * MIB, 55), makeBytes(6 * MIB, 56)];
+    const [a, b, c] = [makeBytes(5 * EIGHTH, 54), makeBytes(6 * EIGHTH, 55), makeBytes(6 * EIGHTH, 56)];
     const [first, second, third] = [await partialOf(a), await partialOf(b), await partialOf(c)];
     const joined = await Promise.all([
       join(await begin(a, b), [first, second]),
@@ -79,7 +81,7 @@ export function testJoining({ store, newUpload, write, join, recovered }: JoinSu
   });
 
   test('what is joined is independent of the others: they may go, and it may', async () => {
-    const [a, b] = [makeBytes(5 * MIB, 57), makeBytes(MIB, 58)];
+    const [a, b] = [makeBytes(5 * EIGHTH, 57), makeBytes(EIGHTH, 58)];
     const [first, second] = [await partialOf(a), await partialOf(b)];
     const given = await join(await begin(a, b), [first, second]);
     await store().discardUpload(given.upload, 'remove');
@@ -90,7 +92,7 @@ export function testJoining({ store, newUpload, write, join, recovered }: JoinSu
   });
 
   test('a write to one that has all its bytes changes none of what is joined meanwhile, however it ends', async () => {
-    const [a, b] = [makeBytes(MIB, 64), makeBytes(MIB, 65)];
+    const [a, b] = [makeBytes(EIGHTH, 64), makeBytes(EIGHTH, 65)];
     const [first, second] = [await partialOf(a), await partialOf(b)];
     const source = new PassThrough();
     let writing: Promise<unknown> | undefined;
@@ -110,7 +112,7 @@ export function testJoining({ store, newUpload, write, join, recovered }: JoinSu
   });
 
   test('what is open delivers its own bytes, though it is removed and the same partials are joined anew', async () => {
-    const [a, b, c] = [makeBytes(MIB, 66), makeBytes(MIB, 67), makeBytes(MIB, 68)];
+    const [a, b, c] = [makeBytes(EIGHTH, 66), makeBytes(EIGHTH, 67), makeBytes(EIGHTH, 68)];
     const [first, second, third] = [await partialOf(a), await partialOf(b), await partialOf(c)];
     for (const [bytes, partials, pieces] of [
       [Buffer.concat([a, b]), [first, second], [a, b]],
@@ -132,7 +134,7 @@ export function testJoining({ store, newUpload, write, join, recovered }: JoinSu
   });
 
   test('a joining that was interrupted continues where it stopped, also in another process', async () => {
-    const [a, b, c] = [makeBytes(6 * MIB, 59), makeBytes(16 * MIB, 60), makeBytes(7 * MIB, 61)];
+    const [a, b, c] = [makeBytes(6 * EIGHTH, 59), makeBytes(16 * EIGHTH, 60), makeBytes(7 * EIGHTH, 61)];
     const partials = [await partialOf(a), await partialOf(b), await partialOf(c)];
     const stopped = new AbortController();
     let upload = await begin(a, b, c);
@@ -152,7 +154,7 @@ export function testJoining({ store, newUpload, write, join, recovered }: JoinSu
   });
 
   test('the bytes of one that are gone are missed, and end no commit before', async () => {
-    const [a, b] = [makeBytes(5 * MIB, 62), makeBytes(5 * MIB, 63)];
+    const [a, b] = [makeBytes(5 * EIGHTH, 62), makeBytes(5 * EIGHTH, 63)];
     const [first, second] = [await partialOf(a), await partialOf(b)];
     await store().discardUpload(second, 'remove');
     const outcome = await join(await begin(a, b), [first, second]).then(

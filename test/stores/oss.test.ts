@@ -1,4 +1,5 @@
 /** The OSS store on the strict double of OSS. */
+import { PART } from '../harness/part.ts';
 import { regionHost } from '../harness/oss/address.ts';
 import { RESOLVE_HERE } from '../harness/oss/lookup-here.ts';
 import { startOss } from '../harness/oss/oss.ts';
@@ -18,6 +19,7 @@ describeBucketStore('oss', openOssStore, async (): Promise<Bucket> => {
       accessKeyId: oss.accessKeyId,
       secretAccessKey: oss.secretAccessKey,
       bufferBytes: 64 * 1024 * 1024,
+      partBytes: PART,
       pathStyle: null,
       endpointIsBucket: false,
     },

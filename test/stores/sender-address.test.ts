@@ -1,4 +1,5 @@
 /** The sender's calls go where the SDK's go, and are signed for the same region, whatever the settings. */
+import { PART } from '../harness/part.ts';
 import { createServer } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { PutObjectCommand, S3 } from '@aws-sdk/client-s3';
@@ -17,6 +18,7 @@ const PLAIN: S3Settings = {
   accessKeyId: 'key',
   secretAccessKey: 'secret',
   bufferBytes: 0,
+  partBytes: PART,
   pathStyle: null,
   endpointIsBucket: false,
 };

@@ -1,4 +1,5 @@
 /** The calls that store an upload, made without the SDK, against the double of OSS, which verifies every signature. */
+import { PART } from '../harness/part.ts';
 import { createHash } from 'node:crypto';
 import { S3 } from '@aws-sdk/client-s3';
 import { afterAll, afterEach, beforeAll, expect, onTestFinished, test } from 'vitest';
@@ -34,6 +35,7 @@ function openSender(oss: RunningOss, { port = oss.port, secretAccessKey = oss.se
     accessKeyId: oss.accessKeyId,
     secretAccessKey,
     bufferBytes: 0,
+    partBytes: PART,
     pathStyle: null,
     endpointIsBucket: false,
   });

@@ -1,4 +1,5 @@
 /** The stores in a bucket wait by the timers, and choose by the chance, that they are given. */
+import { PART } from '../harness/part.ts';
 import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { expect, onTestFinished, test } from 'vitest';
@@ -104,6 +105,7 @@ test('a bucket has names that the same seed gives again', async () => {
     accessKeyId: oss.accessKeyId,
     secretAccessKey: oss.secretAccessKey,
     bufferBytes: 64 * 1024 * 1024,
+    partBytes: PART,
     pathStyle: null,
     endpointIsBucket: false,
   } as const;

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { makeBytes } from '../harness/bytes.ts';
 import { PREFIX } from '../harness/buckets.ts';
 import { describeOverFaultyBuckets } from '../harness/faulty-bucket.ts';
-import { PART } from '../harness/stores.ts';
+import { PART } from '../harness/part.ts';
 import { createUpload, head, patch, send } from '../harness/tus.ts';
 import { expectBytes, idOf, listFiles, offsetOf, openPatch } from './support.ts';
 

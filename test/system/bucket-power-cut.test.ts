@@ -7,12 +7,12 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { makeBytes, md5 } from '../harness/bytes.ts';
 import { describeOverFaultyBuckets } from '../harness/faulty-bucket.ts';
-import { PART } from '../harness/stores.ts';
+import { PART } from '../harness/part.ts';
 import { createUpload, head, patch } from '../harness/tus.ts';
 import { expectBytes, idOf, listFiles, offsetOf, openPatch, until } from './support.ts';
 
-const FIRST = PART + 2_000_000;
-const SIZE = 2 * PART + 1_000_000;
+const FIRST = PART + 60_000;
+const SIZE = 2 * PART + 100_000;
 /** A catalog and its log. */
 const CATALOG = ['catalog.db', 'catalog.db-wal'];
 

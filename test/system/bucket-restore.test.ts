@@ -7,7 +7,7 @@ import { putFile, type Stored } from '../http/support.ts';
 import { BUCKETS, type SystemBucket } from '../harness/buckets.ts';
 import { makeBytes, md5 } from '../harness/bytes.ts';
 import { type RunningService, startService } from '../harness/service.ts';
-import { PART } from '../harness/stores.ts';
+import { PART } from '../harness/part.ts';
 import { makeTempFolder } from '../harness/temp-folder.ts';
 import { createUpload, head, patch, send, TUS } from '../harness/tus.ts';
 import { expectBytes, idOf, listFiles, until } from './support.ts';

@@ -9,7 +9,7 @@ import { makeBytes, md5 } from '../harness/bytes.ts';
 import { describeOverFaultyBuckets, type FaultyBucket } from '../harness/faulty-bucket.ts';
 import { RESOLVE_HERE } from '../harness/oss/lookup-here.ts';
 import { startService } from '../harness/service.ts';
-import { PART } from '../harness/stores.ts';
+import { PART } from '../harness/part.ts';
 import { makeTempFolder } from '../harness/temp-folder.ts';
 import { createUpload, head, patch, send } from '../harness/tus.ts';
 import { REFUSED_FOR_OSS, WRONG_SETTINGS } from '../harness/wrong-settings.ts';

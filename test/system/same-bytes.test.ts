@@ -2,7 +2,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { makeBytes, md5, sha256 } from '../harness/bytes.ts';
 import { COLLIDING, COLLIDING_MD5 } from '../harness/collision.ts';
-import { describeOverCatalogs, PART, type StoredService } from '../harness/stores.ts';
+import { PART } from '../harness/part.ts';
+import { describeOverCatalogs, type StoredService } from '../harness/stores.ts';
 import { createUpload, patch, send } from '../harness/tus.ts';
 import { expectBytes, listFiles, until } from './support.ts';
 

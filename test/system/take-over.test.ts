@@ -4,7 +4,8 @@ import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { openLine } from '../harness/proxy.ts';
 import { makeBytes, md5 } from '../harness/bytes.ts';
 import { startService } from '../harness/service.ts';
-import { describeOverFolderAndBucket, PART, type StoredService } from '../harness/stores.ts';
+import { PART } from '../harness/part.ts';
+import { describeOverFolderAndBucket, type StoredService } from '../harness/stores.ts';
 import { createUpload, head, patch, send } from '../harness/tus.ts';
 import {
   answered,
@@ -33,7 +34,7 @@ describeOverFolderAndBucket((store) => {
     const bytes = makeBytes(SIZE, seed++);
     const location = await createUpload(service.url, SIZE, { filename: 'taken-over', md5: md5(bytes) });
     // A part and the beginning of another, where there are parts.
-    const sent = PART + 700_000;
+    const sent = PART + 70_000;
     const slow = openPatch(location, 0, SIZE);
     await slow.write(bytes.subarray(0, sent));
     await service.untilTaken(location, sent);

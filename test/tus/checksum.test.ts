@@ -4,9 +4,11 @@ import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { makeBytes, md5 } from '../harness/bytes.ts';
 import type { RunningService } from '../harness/service.ts';
-import { describeOverFolderAndBucket, PART, type StoredService } from '../harness/stores.ts';
+import { PART } from '../harness/part.ts';
+import { describeOverFolderAndBucket, type StoredService } from '../harness/stores.ts';
+import { countWaitingBytes } from '../harness/sockets.ts';
 import { createUpload, head, patch, send, TUS } from '../harness/tus.ts';
-import { expectBytes, idOf, listFiles, offsetOf, openPatch } from '../system/support.ts';
+import { expectBytes, idOf, listFiles, offsetOf, openPatch, until } from '../system/support.ts';
 
 const ALGORITHMS = ['sha1', 'md5', 'sha256', 'crc32c'] as const;
 type Algorithm = (typeof ALGORITHMS)[number];
@@ -324,6 +326,12 @@ describeOverFolderAndBucket((store) => {
       return openPatch(location, COMMITTED, part.length, { 'Upload-Checksum': sumOf(part) });
     }
 
+    /** Sends all bytes but the last. Resolves when the service has read them. */
+    async function sendMost({ write }: ReturnType<typeof open>): Promise<void> {
+      await write(part.subarray(0, part.length - 1));
+      await until('no byte waits in a socket', async () => (await countWaitingBytes(service.port)) === 0);
+    }
+
     /** Nothing of the request counts: it is sent again, and the rest; then nothing is left. */
     async function finish(location: string): Promise<void> {
       expect(await offsetOf(location)).toBe(COMMITTED);
@@ -352,14 +360,14 @@ describeOverFolderAndBucket((store) => {
     test('that breaks off, or that another one takes over from', async () => {
       const location = await begin();
       const broken = open(location);
-      await broken.write(part.subarray(0, part.length - 1));
+      await sendMost(broken);
       // HEAD has nothing of it committed.
       expect(await offsetOf(location)).toBe(COMMITTED);
       broken.destroy();
       await broken.answer;
       expect(await offsetOf(location)).toBe(COMMITTED);
       const replaced = open(location);
-      await replaced.write(part.subarray(0, part.length - 1));
+      await sendMost(replaced);
       const again = await patch(location, COMMITTED, '', {});
       expect([again.status, again.headers['upload-offset']]).toEqual([204, String(COMMITTED)]);
       expect(await replaced.answer).toMatchObject({ status: 423 });
@@ -369,7 +377,7 @@ describeOverFolderAndBucket((store) => {
     test('in which the service is killed', async () => {
       const location = await begin();
       const killed = open(location);
-      await killed.write(part.subarray(0, part.length - 1));
+      await sendMost(killed);
       expect(await offsetOf(location)).toBe(COMMITTED);
       await service.restart();
       expect(await killed.answer).toBeInstanceOf(Error);

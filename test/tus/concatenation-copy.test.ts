@@ -2,12 +2,12 @@
 import { expect, test } from 'vitest';
 import { makeBytes, md5 } from '../harness/bytes.ts';
 import { describeOverFaultyBuckets } from '../harness/faulty-bucket.ts';
-import { PART } from '../harness/stores.ts';
+import { PART } from '../harness/part.ts';
 import { createUpload, encodeMetadata, head, patch, send, TUS } from '../harness/tus.ts';
 import { expectBytes, idOf, until } from '../system/support.ts';
 
 /** The final's parts: the first and the third are of one partial; the second has bytes of both. */
-const PIECES = [makeBytes(PART + 1_000_000, 91), makeBytes(2 * PART, 92)];
+const PIECES = [makeBytes(PART + 100_000, 91), makeBytes(2 * PART, 92)];
 const WHOLE = Buffer.concat(PIECES);
 const COPIED = [1, 3];
 const SENT = [2, 4];

@@ -1,7 +1,8 @@
 /** A service that is killed while it joins partial uploads continues after its restart, and publishes the right bytes. */
 import { expect, test } from 'vitest';
 import { makeBytes, md5 } from '../harness/bytes.ts';
-import { describeOverStores, PART } from '../harness/stores.ts';
+import { PART } from '../harness/part.ts';
+import { describeOverStores } from '../harness/stores.ts';
 import { createUpload, encodeMetadata, head, patch, send, TUS } from '../harness/tus.ts';
 import { idOf, until } from '../system/support.ts';
 

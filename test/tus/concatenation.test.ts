@@ -2,7 +2,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { makeBytes, md5 } from '../harness/bytes.ts';
 import { type RunningService, startService } from '../harness/service.ts';
-import { describeOverStores, PART, type StoredService } from '../harness/stores.ts';
+import { PART } from '../harness/part.ts';
+import { describeOverStores, type StoredService } from '../harness/stores.ts';
 import { encodeMetadata } from '../harness/tus.ts';
 import { idOf, listFiles, until } from '../system/support.ts';
 import { exchange, type WireAnswer } from './wire.ts';
@@ -72,8 +73,8 @@ describeOverStores((store) => {
   afterAll(() => service.stop());
 
   test('partials are joined in the order of the list, and the file has the metadata of the final', async () => {
-    const bytes = makeBytes(2 * PART + 700_000, 41);
-    const cuts = [0, PART + 300_000, PART + 300_001, bytes.length];
+    const bytes = makeBytes(2 * PART + 70_000, 41);
+    const cuts = [0, PART + 30_000, PART + 30_001, bytes.length];
     const pieces = [0, 1, 2].map((index) => bytes.subarray(cuts[index], cuts[index + 1]));
     const paths = await Promise.all(pieces.map((piece) => client.partial(piece.length, piece)));
     const before = await client.head(paths[0] ?? '');
@@ -123,8 +124,8 @@ describeOverStores((store) => {
   });
 
   test('a final that is announced before its partials are whole', async () => {
-    const bytes = makeBytes(PART + 1_000_000, 44);
-    const half = 900_000;
+    const bytes = makeBytes(PART + 100_000, 44);
+    const half = 200_000;
     const first = await client.partial(half, bytes.subarray(0, 100_000));
     const answer = await client.create(['Upload-Concat: partial', 'Upload-Defer-Length: 1']);
     const second = client.pathOf(answer);

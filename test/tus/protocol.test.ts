@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { makeBytes, md5 } from '../harness/bytes.ts';
 import { startService, type RunningService } from '../harness/service.ts';
-import { describeOverFolderAndBucket, PART, type StoredService } from '../harness/stores.ts';
+import { PART } from '../harness/part.ts';
+import { describeOverFolderAndBucket, type StoredService } from '../harness/stores.ts';
 import { idOf } from '../system/support.ts';
 import { type Answer, createUpload, encodeMetadata, head, patch, send, TUS } from '../harness/tus.ts';
 

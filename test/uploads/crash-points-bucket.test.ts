@@ -9,7 +9,7 @@ import { openNewCatalog } from '../harness/new-catalog.ts';
 import { parseConfig } from '../../server/config/parse.ts';
 import { createDigestPool } from '../../stores/digests/pool.ts';
 import { createFaults } from '../../stores/memory/faults.ts';
-import { LEAST_PART_BYTES } from '../../stores/s3/part-sizes.ts';
+import { PART } from '../harness/part.ts';
 import type { Store } from '../../stores/store.ts';
 import { openStore } from '../../stores/stores.ts';
 import { SYSTEM } from '../../stores/surroundings.ts';
@@ -113,6 +113,7 @@ async function inBucket(): Promise<Ground<BucketPoint>> {
       const { store: settings } = parseConfig({
         STORE: 'oss',
         S3_ENDPOINT: `http://s3.oss-${oss.region}.aliyuncs.com:${point?.proxy.port ?? oss.port}`,
+        S3_PART_BYTES: String(PART),
         S3_BUCKET: oss.bucket,
         S3_PREFIX: PREFIX,
         S3_ACCESS_KEY_ID: oss.accessKeyId,
@@ -138,7 +139,7 @@ async function inBucket(): Promise<Ground<BucketPoint>> {
 }
 
 const small = makeBytes(5_000, 58);
-const large = makeBytes(LEAST_PART_BYTES + 5_000, 59);
+const large = makeBytes(PART + 5_000, 59);
 const STORIES: Record<string, Story & { last: RegExp }> = {
   'an upload of one part, in two requests': {
     bytes: small,
@@ -149,13 +150,13 @@ const STORIES: Record<string, Story & { last: RegExp }> = {
   'an upload of two parts, the first request of which is cut': {
     bytes: large,
     chunkBytes: 1024 * 1024,
-    first: { cutAt: LEAST_PART_BYTES + 1_000 },
+    first: { cutAt: PART + 1_000 },
     last: /CreateMultipartUpload[^]*UploadPart[^]*CompleteMultipartUpload[^]*DeleteObject/,
   },
   'an upload of two parts, in two requests with checksums': {
     bytes: large,
     chunkBytes: 1024 * 1024,
-    first: { until: LEAST_PART_BYTES + 1_000, checksum: 'right' },
+    first: { until: PART + 1_000, checksum: 'right' },
     last: /CreateMultipartUpload[^]*UploadPart[^]*CompleteMultipartUpload[^]*DeleteObject/,
   },
   'an upload of one part, the checksum of whose first request is wrong': {

@@ -8,7 +8,6 @@ import {
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import { codeOf, labelOf, statusOf } from '../errors.ts';
-import { LEAST_PART_BYTES } from '../part-sizes.ts';
 import { addHeaders } from '../objects.ts';
 import { type Finding, type Step, StepError } from '../../section.ts';
 import { expectDamageRefused, wrongMd5 } from './objects.ts';
@@ -16,6 +15,8 @@ import { makeSample, type Sample, type Target } from './target.ts';
 
 const MIB = 1024 * 1024;
 const LAST_BYTES = 1000;
+/** The most bytes of the first part: a provider may refuse small ones, and takes larger ones. */
+const MOST_PART_BYTES = 8 * MIB;
 /** Smaller than any provider's smallest part (OSS: 100 KB, S3 and Ceph: 5 MiB). */
 const TINY_BYTES = 1000;
 
@@ -27,6 +28,7 @@ interface Multipart {
 
 export function multipartSteps(target: Target): Step[] {
   const key = `${target.folder}parts`;
+  const partBytes = Math.min(target.partBytes, MOST_PART_BYTES);
   let upload: Multipart = { key, id: '', etags: [] };
   let parts: Sample[] = [];
   return [
@@ -41,14 +43,14 @@ export function multipartSteps(target: Target): Step[] {
     },
     {
       name: 'part',
-      tried: `UploadPart of ${LEAST_PART_BYTES / MIB} MiB and ${LAST_BYTES} bytes with Content-MD5`,
+      tried: `UploadPart of ${showBytes(partBytes)} and ${LAST_BYTES} bytes with Content-MD5`,
       needs: ['multipart'],
       run: async () => {
-        parts = [makeSample(LEAST_PART_BYTES), makeSample(LAST_BYTES)];
+        parts = [makeSample(partBytes), makeSample(LAST_BYTES)];
         const begun = performance.now();
         for (const part of parts) await sendPart(target, upload, part);
         const seconds = (performance.now() - begun) / 1000;
-        return { found: `stored, ${(LEAST_PART_BYTES / MIB / seconds).toFixed(1)} MiB/s` };
+        return { found: `stored, ${(partBytes / MIB / seconds).toFixed(1)} MiB/s` };
       },
     },
     {
@@ -93,6 +95,11 @@ export function multipartSteps(target: Target): Step[] {
       run: () => completeTiny(target),
     },
   ];
+}
+
+/** In MiB, or KiB where it is less. */
+function showBytes(bytes: number): string {
+  return bytes < MIB ? `${Math.floor(bytes / 1024)} KiB` : `${Number((bytes / MIB).toFixed(1))} MiB`;
 }
 
 async function begin(target: Target, key: string): Promise<Multipart> {
@@ -150,7 +157,8 @@ async function answerTo(attempt: () => Promise<void>): Promise<string> {
 async function expectWhole(target: Target, key: string, parts: readonly Sample[]): Promise<void> {
   const { client, bucket: Bucket, preset } = target;
   const whole = Buffer.concat(parts.map(({ bytes }) => bytes));
-  const [start, end] = [LEAST_PART_BYTES - 100, LEAST_PART_BYTES + 99];
+  const border = parts[0]?.bytes.length ?? 0;
+  const [start, end] = [border - 100, border + 99];
   const { ContentLength } = await target.call((options) =>
     client.send(new HeadObjectCommand({ Bucket, Key: key }), options),
   );
@@ -180,7 +188,7 @@ async function abortAnother(target: Target): Promise<Finding> {
 async function completeTiny(target: Target): Promise<Finding> {
   const upload = await begin(target, `${target.folder}tiny`);
   for (let part = 0; part < 2; part++) await sendPart(target, upload, makeSample(TINY_BYTES));
-  const ours = `the service's parts have ${LEAST_PART_BYTES / MIB} MiB and more`;
+  const ours = `the service's parts have ${showBytes(target.partBytes)} and more`;
   try {
     await complete(target, upload);
     return { found: `taken; ${ours}` };

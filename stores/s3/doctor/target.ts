@@ -15,6 +15,8 @@ export interface Target {
   readonly preset: Preset;
   readonly bucket: string;
   readonly prefix: string;
+  /** `S3_PART_BYTES`. */
+  readonly partBytes: number;
   /** What every key the doctor makes begins with. */
   readonly folder: string;
   /** Where the SDK sends its requests: the bucket may be in the host name or in the path. */
@@ -34,12 +36,13 @@ export function openTarget(preset: Preset, settings: S3Settings, signal: AbortSi
   const { config, closeConnections } = setUpClient(preset, settings);
   const client = new S3(config);
   leaveBodiesUnsigned(client);
-  const { bucket, prefix } = settings;
+  const { bucket, prefix, partBytes } = settings;
   return {
     client,
     preset,
     bucket,
     prefix,
+    partBytes,
     folder: `${prefix}doctor/${randomBytes(8).toString('hex')}/`,
     url: async () => new URL(await getSignedUrl(client, new HeadBucketCommand({ Bucket: bucket }))),
     call: (attempt, bytes = 0) =>
