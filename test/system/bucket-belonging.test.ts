@@ -6,7 +6,7 @@ import { Database } from '../../server/catalog/sqlite/database.ts';
 import { putFile } from '../http/support.ts';
 import { BUCKETS, MARK, PREFIX, type SystemBucket } from '../harness/buckets.ts';
 import { makeBytes } from '../harness/bytes.ts';
-import { diagnose } from '../harness/doctor.ts';
+import { diagnose, diagnoseHere } from '../harness/doctor.ts';
 import { type FaultProxy, startFaultProxy } from '../harness/fault-proxy.ts';
 import { RESOLVE_HERE } from '../harness/oss/lookup-here.ts';
 import { hasPostgres } from '../harness/postgres.ts';
@@ -128,7 +128,7 @@ describe.each(BUCKETS)('a bucket of $name', ({ missing, start }) => {
       const said = await refusalHere(await makeTempFolder(), bucket.env());
       for (const told of ['has files, and the catalog', 'is a new one', '--adopt']) expect(said).toContain(told);
       expect(await bucket.mark()).toBeUndefined();
-      const { step } = await diagnose(service.dataDir, bucket.env());
+      const { step } = await diagnoseHere(service.dataDir, bucket.env());
       expect(step('belonging')).toMatchObject({ status: 'ok', found: 'the next start gives the bucket its id' });
       await service.restart();
       expect(await bucket.mark()).toBe(id);
@@ -246,10 +246,10 @@ describe.skipIf(!hasPostgres())('a bucket whose catalog is in PostgreSQL', () =>
       const said = await refusalHere(folder, settings(other));
       expect(said).toContain(`/${PREFIX} belongs to another catalog than`);
       expect(said).toContain(other.name);
-      const { exitCode, step } = await diagnose(folder, settings(other));
+      const { exitCode, step } = await diagnoseHere(folder, settings(other));
       expect(step('belonging')).toMatchObject({ status: 'failed', found: 'the bucket belongs to another catalog' });
       expect(exitCode).toBe(1);
-      expect((await diagnose(folder, settings(own))).step('belonging')).toMatchObject({
+      expect((await diagnoseHere(folder, settings(own))).step('belonging')).toMatchObject({
         status: 'ok',
         found: 'the same',
       });

@@ -1,9 +1,5 @@
 /** A service whose bytes live in a bucket, and what is a bucket’s alone: parts, memory, a provider that is away, settings. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { parseConfig } from '../../server/config/parse.ts';
-import { createLog } from '../../server/log.ts';
-import { startService as startServiceHere } from '../../server/service.ts';
-import { StoreError } from '../../stores/store.ts';
 import { BUCKETS, type SystemBucket } from '../harness/buckets.ts';
 import { makeBytes, md5 } from '../harness/bytes.ts';
 import { describeOverFaultyBuckets, type FaultyBucket } from '../harness/faulty-bucket.ts';
@@ -13,15 +9,15 @@ import { PART } from '../harness/part.ts';
 import { makeTempFolder } from '../harness/temp-folder.ts';
 import { createUpload, head, patch, send } from '../harness/tus.ts';
 import { REFUSED_FOR_OSS, WRONG_SETTINGS } from '../harness/wrong-settings.ts';
-import { refusal } from './refused-start-support.ts';
+import { refusal, refusalHere } from './refused-start-support.ts';
 import { answered, expectBytes, listFiles, offsetOf, openPatch, until } from './support.ts';
 
 await import(RESOLVE_HERE);
 
-const LOG = createLog('silent');
-const MIB = 1024 * 1024;
-/** More parts than 64 MiB hold. */
-const SLOW_CLIENTS = 10;
+/** Of parts of 1 MiB, and more of them than there is memory for. */
+const FEW_PARTS = { S3_PART_BYTES: '1MiB', S3_BUFFER_BYTES: '32MiB' };
+const LARGE_PART = 1024 * 1024;
+const SLOW_CLIENTS = 36;
 
 /** Every test leaves an empty bucket, so that nothing forgotten goes unseen. */
 async function leavesNothing({ service, bucket }: FaultyBucket): Promise<void> {
@@ -33,9 +29,9 @@ async function leavesNothing({ service, bucket }: FaultyBucket): Promise<void> {
 /** While a part does not arrive, HEAD waits no longer for what comes after it. */
 const QUICKER = { LOCK_TIMEOUT: '2s' };
 
-describeOverFaultyBuckets('a service', { service: 'own', env: QUICKER, afterTest: leavesNothing }, (ground) => {
+describeOverFaultyBuckets('a service', { service: 'shared', env: QUICKER, afterTest: leavesNothing }, (ground) => {
   test('takes files of all sizes by tus and by form, and gives them back in parts', async () => {
-    for (const size of [0, 1, MIB, PART, PART + 1, 20 * MIB]) {
+    for (const size of [0, 1, PART - 1, PART, PART + 1, 3 * PART - 7]) {
       const bytes = makeBytes(size, 61);
       const location = await createUpload(ground.service.url, size, { filename: 'ä 名.bin', md5: md5(bytes) });
       if (size > 0) expect((await patch(location, 0, bytes)).status).toBe(204);
@@ -112,17 +108,17 @@ describeOverFaultyBuckets('a service', { service: 'own', env: QUICKER, afterTest
   });
 
   test('serves a fast client while slow ones hold open more parts than there is memory for', async () => {
-    await ground.service.restart({ S3_BUFFER_BYTES: '64MiB' });
+    await ground.service.restart(FEW_PARTS);
     const slow = await Promise.all(
       Array.from({ length: SLOW_CLIENTS }, async (_, index) => {
-        const bytes = makeBytes(PART + 1000, 500 + index);
+        const bytes = makeBytes(LARGE_PART + 1000, 500 + index);
         const location = await createUpload(ground.service.url, bytes.length, { filename: `slow-${index}` });
         const request = openPatch(location, 0, bytes.length);
         await request.write(bytes.subarray(0, 100_000));
         return { bytes, location, request };
       }),
     );
-    const bytes = makeBytes(5 * PART + 17, 600);
+    const bytes = makeBytes(5 * LARGE_PART + 17, 600);
     const fast = await createUpload(ground.service.url, bytes.length, { md5: md5(bytes) });
     expect((await patch(fast, 0, bytes)).status).toBe(204);
     await expectBytes(fast, bytes);
@@ -160,7 +156,8 @@ describe.each(BUCKETS)('in a bucket of $name', ({ name, missing, start }) => {
       const begun = Date.now();
       // Options of Node hold for a whole process; others start in this one, at a fifth of the cost.
       const isProcess = settings['NODE_OPTIONS'] !== bucket.env()['NODE_OPTIONS'];
-      expect(await (isProcess ? refusal(await makeTempFolder(), settings) : refusalHere(settings))).toMatch(sentence);
+      const refuse = isProcess ? refusal : refusalHere;
+      expect(await refuse(await makeTempFolder(), settings)).toMatch(sentence);
       expect(Date.now() - begun).toBeLessThan(20_000);
     });
 
@@ -170,19 +167,6 @@ describe.each(BUCKETS)('in a bucket of $name', ({ name, missing, start }) => {
     });
   });
 });
-
-/** What a service says that does not start; the same that its process prints. */
-async function refusalHere(env: NodeJS.ProcessEnv): Promise<string> {
-  const settings = { DATA_DIR: await makeTempFolder(), LISTEN: '127.0.0.1', HTTP_PORT: '0', DIGESTS: 'md5', ...env };
-  try {
-    await (await startServiceHere(parseConfig(settings), LOG)).stop();
-    return 'it started';
-  } catch (error) {
-    expect(error).toBeInstanceOf(StoreError);
-    expect((error as StoreError).message).not.toContain('\n');
-    return (error as StoreError).message;
-  }
-}
 
 /** One that starts after all is stopped; the promise is to be rejected. */
 async function expectNoStart(env: NodeJS.ProcessEnv): Promise<void> {

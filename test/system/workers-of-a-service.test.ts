@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { BUCKETS, type SystemBucket } from '../harness/buckets.ts';
 import { makeBytes, md5 } from '../harness/bytes.ts';
 import { IS_LINUX } from '../harness/needs.ts';
+import { PART } from '../harness/part.ts';
 import { hasPostgres } from '../harness/postgres.ts';
 import { type RunningService, startService } from '../harness/service.ts';
 import { countWaitingBytes } from '../harness/sockets.ts';
@@ -12,8 +13,9 @@ import { createDatabase, type TestDatabase } from '../harness/shared-postgres.ts
 import { createUpload, patch } from '../harness/tus.ts';
 import { expectBytes, offsetOf, openPatch, until } from './support.ts';
 
-const bytes = makeBytes(9 * 1024 * 1024, 4_300);
-const half = 5 * 1024 * 1024;
+// Its first half does not fill a part.
+const bytes = makeBytes(PART + 100_000, 4_300);
+const half = 150_000;
 
 /** What it needs is that it is over there: the double of OSS is the quickest to start. */
 const OSS = BUCKETS.find(({ name }) => name === 'OSS');
