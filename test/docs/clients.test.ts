@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { bearer, json } from '../http/support.ts';
 import { type RunningService, startService } from '../harness/service.ts';
 import { send } from '../harness/tus.ts';
-import { describeInBrowser, openPage } from '../web/support.ts';
+import { describeInBrowser, openPage } from '../web/browsers.ts';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const TOKEN = 'a-token-of-the-page';

@@ -9,7 +9,8 @@ import { digestOfUrl, makeRandomFile } from '../harness/make-file.ts';
 import { hasPostgres } from '../harness/postgres.ts';
 import { type Line, openLine } from '../harness/proxy.ts';
 import type { RunningService } from '../harness/service.ts';
-import { choose, describeInBrowser, file, makeFile, openPage, sentFrom, untilStatus } from '../web/support.ts';
+import { describeInBrowser, openPage } from '../web/browsers.ts';
+import { choose, file, makeFile, sentFrom, untilStatus } from '../web/support.ts';
 import { listFiles, until } from '../system/support.ts';
 import { type Cluster, startCluster } from './support.ts';
 

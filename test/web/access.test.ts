@@ -3,7 +3,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { bearer, putFile } from '../http/support.ts';
 import { makeBytes } from '../harness/bytes.ts';
 import { type RunningService, startService } from '../harness/service.ts';
-import { choose, chosen, describeInBrowser, file, findings, openPage, screenshot, untilStatus } from './support.ts';
+import { describeInBrowser, openPage } from './browsers.ts';
+import { choose, chosen, file, findings, screenshot, untilStatus } from './support.ts';
 
 const SECRET = 'annas-secret-1';
 const PNG = Buffer.from(

@@ -5,7 +5,8 @@ import { json, putFile } from '../http/support.ts';
 import { makeBytes, md5 } from '../harness/bytes.ts';
 import { type RunningService, startService } from '../harness/service.ts';
 import { send } from '../harness/tus.ts';
-import { describeInBrowser, file, openPage } from './support.ts';
+import { describeInBrowser, openPage } from './browsers.ts';
+import { file } from './support.ts';
 
 const COUNT = 1_200;
 

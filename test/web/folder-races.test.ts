@@ -5,7 +5,8 @@ import type { RunningService } from '../harness/service.ts';
 import { send } from '../harness/tus.ts';
 import { putFile } from '../http/support.ts';
 import { namesOf, startWith, thousandBytes, untilListed } from './folder-support.ts';
-import { describeInBrowser, file, folder, openPage } from './support.ts';
+import { describeInBrowser, openPage } from './browsers.ts';
+import { file, folder } from './support.ts';
 
 /** Holds answers, as they are when they are asked for, until they are released. */
 async function hold(page: Page, which: RegExp, method = 'GET'): Promise<{ asked: () => number; release: () => void }> {

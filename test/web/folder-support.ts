@@ -1,11 +1,11 @@
 /** What the tests of folders in the page share. */
 import type { Page } from 'playwright-core';
-import { expect } from 'vitest';
+import { afterAll, expect } from 'vitest';
 import { makeBytes } from '../harness/bytes.ts';
-import type { RunningService } from '../harness/service.ts';
+import { type RunningService, startService } from '../harness/service.ts';
 import { send } from '../harness/tus.ts';
 import { json, putFile } from '../http/support.ts';
-import { startOwn } from './support.ts';
+import { removeFiles } from './support.ts';
 
 let seed = 67_000;
 
@@ -14,11 +14,17 @@ export function thousandBytes(): Buffer {
   return makeBytes(1_000, (seed += 1));
 }
 
-/** A service with these files. */
+let shared: Promise<RunningService> | undefined;
+
+afterAll(async () => (await shared)?.stop());
+
+/** The service of the test file, with these files alone. */
 export async function startWith(
   names: readonly string[],
 ): Promise<{ service: RunningService; ids: Record<string, string> }> {
-  const service = await startOwn();
+  shared ??= startService();
+  const service = await shared;
+  await removeFiles(service);
   const ids: Record<string, string> = {};
   for (const filename of names) {
     ids[filename] = (await putFile(service.url, thousandBytes(), { filename })).fileId;

@@ -4,17 +4,8 @@ import type { Page } from 'playwright-core';
 import { expect, test } from 'vitest';
 import { bearer, putFile } from '../http/support.ts';
 import { makeBytes, md5 } from '../harness/bytes.ts';
-import {
-  choose,
-  chosen,
-  describeInBrowser,
-  file,
-  openForgetfulPage,
-  press,
-  startOwn,
-  untilStatus,
-  upload,
-} from './support.ts';
+import { describeInBrowser, openForgetfulPage } from './browsers.ts';
+import { choose, chosen, file, press, startOwn, untilStatus, upload } from './support.ts';
 
 const MIB = 1024 * 1024;
 const SECRET = 'annas-secret-1';

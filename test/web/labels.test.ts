@@ -9,7 +9,8 @@ import { makeBytes, md5, sha256 as sha256Of } from '../harness/bytes.ts';
 import { type RunningService, startService } from '../harness/service.ts';
 import { makeTempFolder } from '../harness/temp-folder.ts';
 import { encodeMetadata, send } from '../harness/tus.ts';
-import { choose, chosen, describeInBrowser, drop, file, openPage, upload } from './support.ts';
+import { describeInBrowser, openPage } from './browsers.ts';
+import { choose, chosen, drop, file, upload } from './support.ts';
 
 interface Listed {
   id: string;

@@ -4,7 +4,8 @@ import Database from 'better-sqlite3';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type RunningService, startService } from '../harness/service.ts';
 import { putFile } from '../http/support.ts';
-import { describeInBrowser, file, openPage } from './support.ts';
+import { describeInBrowser, openPage } from './browsers.ts';
+import { file } from './support.ts';
 
 /** Folders in `many`, and files in each of them. */
 const FOLDERS = 5_000;

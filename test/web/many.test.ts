@@ -5,7 +5,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { putFile } from '../http/support.ts';
 import { makeBytes } from '../harness/bytes.ts';
 import { type RunningService, startService } from '../harness/service.ts';
-import { describeInBrowser, file, openPage } from './support.ts';
+import { describeInBrowser, openPage } from './browsers.ts';
+import { file } from './support.ts';
 
 const COUNT = 100_000;
 

@@ -1,22 +1,20 @@
 /** The page when other clients send to its uploads, and when the service has lost them. */
 import type { Page } from 'playwright-core';
-import { expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { makeBytes, md5, sha256 } from '../harness/bytes.ts';
 import { COLLIDING } from '../harness/collision.ts';
-import type { RunningService } from '../harness/service.ts';
+import { type RunningService, startService } from '../harness/service.ts';
 import { createUpload, head, patch } from '../harness/tus.ts';
-import { storedNames } from '../http/support.ts';
+import { describeInBrowser, openFreshPage, openPage } from './browsers.ts';
 import {
   CRAWL,
   choose,
   chosen,
-  describeInBrowser,
   file,
   lineTo,
-  openPage,
   press,
+  removeFiles,
   sentFrom,
-  startOwn,
   untilSent,
   untilStatus,
 } from './support.ts';
@@ -59,13 +57,20 @@ function requestsOf(page: Page, method: string): string[] {
   return seen;
 }
 
+let service: RunningService;
+beforeAll(async () => {
+  service = await startService();
+});
+afterAll(() => service.stop());
+// A name that is taken would be asked about.
+beforeEach(() => removeFiles(service));
+
 describeInBrowser('a service that loses every upload', () => {
   // The check still names the upload to a page whose PATCH is refused alone: that one is tried again.
   test.each([
     [['PATCH'], 1, 1],
     [['PATCH', 'HEAD'], 2, 3],
   ])('is tried once more, and then the page says so (%s)', async (methods, first, second) => {
-    const service = await startOwn();
     const page = await openPage(service.url);
     const lost = await loseUploads(page, methods);
     await choose(page, chosen('lost.bin', makeBytes(MIB, 731)));
@@ -84,16 +89,15 @@ describeInBrowser('a service that loses every upload', () => {
 
 describeInBrowser('an upload that another client takes over', () => {
   test('is left to that client, and done when that client has finished', async () => {
-    const service = await startOwn();
-    const line = await lineTo(service, 8 * MIB);
+    const line = await lineTo(service, 2 * MIB);
     const page = await openPage(line.url);
     const offsets = sentFrom(page);
-    const bytes = makeBytes(16 * MIB, 732);
+    const bytes = makeBytes(6 * MIB, 732);
+    const sent = page.waitForRequest((request) => request.method() === 'PATCH');
     await choose(page, chosen('taken.bin', bytes));
     await untilSent(page, 'taken.bin', 0.2);
     line.setSpeed(CRAWL);
-    const name = (await storedNames(service)).find((each) => each.startsWith('tmp_')) ?? 'none';
-    const location = `${service.url}/uploads/${name.replace('tmp_', '')}`;
+    const location = `${service.url}${new URL((await sent).url()).pathname}`;
     const offset = Number((await head(location)).headers['upload-offset']);
     // Whatever the answer: a PATCH takes over.
     await patch(location, offset, '');
@@ -106,7 +110,7 @@ describeInBrowser('an upload that another client takes over', () => {
   });
 
   /** A page whose one upload is taken over by a client that has sent nothing yet. */
-  async function takenOver(service: RunningService, bytes: Uint8Array): Promise<{ page: Page; location: string }> {
+  async function takenOver(bytes: Uint8Array): Promise<{ page: Page; location: string }> {
     const page = await openPage(service.url);
     let location = '';
     await page.route('**/uploads/*', async (route) => {
@@ -125,9 +129,8 @@ describeInBrowser('an upload that another client takes over', () => {
     ['is cancelled here', untilCancelled],
     ['is cancelled here, and the page left', (page: Page) => page.goto('about:blank')],
   ])('stays when it %s', async (_, leave) => {
-    const service = await startOwn();
     const bytes = makeBytes(MIB, 736);
-    const { page, location } = await takenOver(service, bytes);
+    const { page, location } = await takenOver(bytes);
     const ended = requestsOf(page, 'DELETE');
     await press(page, 'taken.bin', /^Cancel/);
     await leave(page);
@@ -136,9 +139,8 @@ describeInBrowser('an upload that another client takes over', () => {
   });
 
   test('is left to that client after a reload, too', async () => {
-    const service = await startOwn();
     const bytes = makeBytes(MIB, 738);
-    const { page, location } = await takenOver(service, bytes);
+    const { page, location } = await takenOver(bytes);
     const offsets = sentFrom(page);
     page.once('dialog', (dialog) => void dialog.accept());
     await page.reload();
@@ -151,7 +153,6 @@ describeInBrowser('an upload that another client takes over', () => {
   test('is compared by its SHA-256, as that client may have sent other bytes', async () => {
     const suffix = makeBytes(3 * MIB, 733);
     const [a, b] = [Buffer.concat([COLLIDING[0], suffix]), Buffer.concat([COLLIDING[1], suffix])];
-    const service = await startOwn();
     const page = await openPage(service.url);
     let isTaken = false;
     await page.route('**/uploads/*', async (route) => {
@@ -175,8 +176,7 @@ describeInBrowser('an upload that another client takes over', () => {
 
 describeInBrowser('another client that sends the same bytes', () => {
   test('is not waited for where it sends very slowly', async () => {
-    const service = await startOwn();
-    const bytes = Buffer.from(makeBytes(24 * MIB, 734));
+    const bytes = Buffer.from(makeBytes(6 * MIB, 734));
     const declared = { md5: md5(bytes), sha256: sha256(bytes), filename: 'theirs.bin' };
     const location = await createUpload(service.url, bytes.length, declared);
     let offset = 0;
@@ -198,12 +198,11 @@ describeInBrowser('another client that sends the same bytes', () => {
   });
 
   test('is still waited for after a pause, however long that was', async () => {
-    const service = await startOwn();
     const bytes = Buffer.from(makeBytes(4 * MIB, 735));
     const declared = { md5: md5(bytes), sha256: sha256(bytes), filename: 'theirs.bin' };
     const location = await createUpload(service.url, bytes.length, declared);
     await patch(location, 0, bytes.subarray(0, MIB));
-    const page = await openPage(service.url);
+    const page = await openFreshPage(service.url);
     await page.clock.install();
     await page.reload();
     const offsets = sentFrom(page);
@@ -221,9 +220,8 @@ describeInBrowser('another client that sends the same bytes', () => {
   });
 
   test('keeps its upload when the page resumed that, and cancels it', async () => {
-    const service = await startOwn();
-    const line = await lineTo(service, 8 * MIB);
-    const bytes = Buffer.from(makeBytes(16 * MIB, 737));
+    const line = await lineTo(service, 2 * MIB);
+    const bytes = Buffer.from(makeBytes(6 * MIB, 737));
     const declared = { md5: md5(bytes), sha256: sha256(bytes), filename: 'theirs.bin' };
     const location = await createUpload(service.url, bytes.length, declared);
     const page = await openPage(line.url);

@@ -2,7 +2,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { putFile } from '../http/support.ts';
 import { type RunningService, startService } from '../harness/service.ts';
-import { choose, chosen, describeInBrowser, file, openPage, untilStatus } from './support.ts';
+import { describeInBrowser, openPage } from './browsers.ts';
+import { choose, chosen, file, untilStatus } from './support.ts';
 
 describeInBrowser('scripts', () => {
   let service: RunningService;

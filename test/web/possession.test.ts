@@ -2,7 +2,8 @@
 import { expect, test } from 'vitest';
 import { makeBytes } from '../harness/bytes.ts';
 import { bearer, putFile } from '../http/support.ts';
-import { choose, chosen, describeInBrowser, openPage, startOwn, untilStatus } from './support.ts';
+import { describeInBrowser, openPage } from './browsers.ts';
+import { choose, chosen, startOwn, untilStatus } from './support.ts';
 
 const SECRET = 'berts-secret-2';
 const MIB = 1024 * 1024;
@@ -10,7 +11,7 @@ const MIB = 1024 * 1024;
 describeInBrowser('files that others have', () => {
   test('are instant for who has them; what nobody has is sent', async () => {
     const service = await startOwn({ env: { AUTH_TOKENS: `anna:annas-secret-1, bert:${SECRET}`, INSTANT: 'all' } });
-    const bytes = makeBytes(20 * MIB, 6_701);
+    const bytes = makeBytes(5 * MIB, 6_701);
     await putFile(service.url, bytes, { filename: 'annas.bin' }, bearer('annas-secret-1'));
     const page = await openPage(service.url);
     await page.getByLabel('Token', { exact: true }).fill(SECRET);

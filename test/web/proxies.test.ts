@@ -1,11 +1,13 @@
 /** What stands between the page and the service: limits, methods that do not get through, refusals that pass. */
 import type { Page } from 'playwright-core';
-import { expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { digestOfUrl } from '../harness/make-file.ts';
 import { makeBytes, md5 } from '../harness/bytes.ts';
 import { openPlainProxy } from '../harness/plain-proxy.ts';
+import { type RunningService, startService } from '../harness/service.ts';
 import { head } from '../harness/tus.ts';
-import { choose, chosen, describeInBrowser, file, openPage, press, startOwn, untilStatus, upload } from './support.ts';
+import { describeInBrowser, openPage } from './browsers.ts';
+import { choose, chosen, file, press, removeFiles, startOwn, untilStatus, upload } from './support.ts';
 
 const MIB = 1024 * 1024;
 
@@ -19,11 +21,18 @@ function sentWith(page: Page, method: string): string[] {
 }
 
 describeInBrowser('proxies', () => {
+  let service: RunningService;
+  beforeAll(async () => {
+    service = await startService();
+  });
+  afterAll(() => service.stop());
+  // A name that is taken would be asked about.
+  beforeEach(() => removeFiles(service));
+
   test.each([
     ['500', [500]],
     ['425 and 520 to 530', [425, 520, 523, 526, 530, 502]],
   ])('%s: waited out, whichever request of an upload it is', async (_, statuses) => {
-    const service = await startOwn();
     // Of each kind of request the first one is refused.
     const met = new Set<string>();
     const proxy = await openPlainProxy({
@@ -57,7 +66,6 @@ describeInBrowser('proxies', () => {
   });
 
   test('bytes that the service has lost are not asked for again and again', async () => {
-    const service = await startOwn();
     const page = await openPage(service.url);
     await page.route('**/check?*', (route) =>
       route.fulfill({ status: 500, json: { error: { code: 'content_damaged', message: 'Its bytes are damaged.' } } }),
@@ -67,8 +75,8 @@ describeInBrowser('proxies', () => {
   });
 
   test('the limit of the service itself is still told as such', async () => {
-    const service = await startOwn({ env: { MAX_FILE_SIZE: '1MiB' } });
-    const page = await openPage(service.url);
+    const small = await startOwn({ env: { MAX_FILE_SIZE: '1MiB' } });
+    const page = await openPage(small.url);
     await choose(page, chosen('fat.bin', makeBytes(2 * MIB, 732)));
     await untilStatus(page, 'fat.bin', /^Too large: files of at most 1\.0 MiB/);
   });
@@ -79,7 +87,6 @@ describeInBrowser('proxies', () => {
     ['HEAD', 405],
     ['HEAD', 501],
   ])('what answers %s with %i is gone around by POST, and that is learned once', async (shut, status) => {
-    const service = await startOwn();
     const asked: string[] = [];
     const proxy = await openPlainProxy({
       toPort: service.port,
@@ -94,7 +101,7 @@ describeInBrowser('proxies', () => {
       },
     });
     const page = await openPage(proxy.url);
-    const bytes = makeBytes(5 * MIB, 733 + status + shut.length);
+    const bytes = makeBytes(2 * MIB, 733 + status + shut.length);
     await choose(page, chosen('around.bin', bytes));
     await untilStatus(page, 'around.bin', /^Done, verified/);
     expect(asked).toEqual(
@@ -109,7 +116,6 @@ describeInBrowser('proxies', () => {
   });
 
   test('a cache that asks for a HEAD by GET, and without Tus-Resumable, still tells the offset', async () => {
-    const service = await startOwn();
     let patches = 0;
     const proxy = await openPlainProxy({
       toPort: service.port,
@@ -126,7 +132,6 @@ describeInBrowser('proxies', () => {
   });
 
   test('an upload is ended by POST, where DELETE does not get through', async () => {
-    const service = await startOwn();
     const proxy = await openPlainProxy({
       toPort: service.port,
       passesHost: true,
@@ -143,8 +148,8 @@ describeInBrowser('proxies', () => {
   });
 
   test('behind a proxy that passes another Host, the page is there and says what to set', async () => {
-    const service = await startOwn();
-    const proxy = await openPlainProxy({ toPort: service.port });
+    const strict = await startOwn();
+    const proxy = await openPlainProxy({ toPort: strict.port });
     const page = await openPage(proxy.url);
     await page.getByText('Nothing here yet').waitFor();
     await choose(page, chosen('stranger.bin', makeBytes(1_000, 738)));
@@ -153,7 +158,7 @@ describeInBrowser('proxies', () => {
       'stranger.bin',
       /^The service does not know this page by its address\..*PUBLIC_URL or TRUST_PROXY behind a proxy/,
     );
-    await service.restart({ PUBLIC_URL: proxy.url, AUTH: 'off' });
+    await strict.restart({ PUBLIC_URL: proxy.url, AUTH: 'off' });
     await press(page, 'stranger.bin', /^Try again/);
     await untilStatus(page, 'stranger.bin', /^Done, verified/);
     await file(page, 'stranger.bin').waitFor();

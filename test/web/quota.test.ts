@@ -5,19 +5,8 @@ import { makeBytes } from '../harness/bytes.ts';
 import { type RunningService, startService } from '../harness/service.ts';
 import { createUpload, send } from '../harness/tus.ts';
 import { bearer, putFile } from '../http/support.ts';
-import {
-  choose,
-  chosen,
-  describeInBrowser,
-  file,
-  findings,
-  makeFile,
-  openPage,
-  press,
-  screenshot,
-  startOwn,
-  untilStatus,
-} from './support.ts';
+import { describeInBrowser, openPage } from './browsers.ts';
+import { choose, chosen, file, findings, makeFile, press, screenshot, startOwn, untilStatus } from './support.ts';
 
 const KIB = 1024;
 

@@ -6,17 +6,8 @@ import { isHere } from '../harness/needs.ts';
 import { bufferingCache, NGINX, NGINX_MISSING, startNginx } from '../harness/nginx.ts';
 import { openPlainProxy } from '../harness/plain-proxy.ts';
 import { openLine } from '../harness/proxy.ts';
-import {
-  choose,
-  chosen,
-  describeInBrowser,
-  makeFile,
-  openPage,
-  press,
-  sentFrom,
-  startOwn,
-  untilStatus,
-} from './support.ts';
+import { describeInBrowser, openPage } from './browsers.ts';
+import { choose, chosen, makeFile, press, sentFrom, startOwn, untilStatus } from './support.ts';
 
 const MIB = 1024 * 1024;
 

@@ -7,23 +7,24 @@ import { type RunningService, startService } from '../harness/service.ts';
 import { makeTempFolder } from '../harness/temp-folder.ts';
 import { send } from '../harness/tus.ts';
 import { bearer, json } from '../http/support.ts';
+import { describeInBrowser, openPage, startBrowser } from './browsers.ts';
 import {
   choose,
   chosen,
-  describeInBrowser,
   findings,
   lineTo,
   makeFile,
-  openPage,
+  resumedFrom,
   screenshot,
   sentFrom,
-  startBrowser,
   untilSent,
   untilStatus,
   upload,
 } from './support.ts';
 
 const MIB = 1024 * 1024;
+/** More than the page keeps of a file that was chosen: after a reload it has to be chosen again. */
+const SIZE = 20 * MIB;
 const PHONE = { width: 360, height: 740 };
 const ANNA = bearer('annas-secret-1');
 
@@ -75,11 +76,11 @@ describeInBrowser('upload links', () => {
     expect(await other.locator('#sent-list li').count()).toBe(0);
   });
 
-  test('200 MiB: the tab is killed, opened again, and the upload finishes from where it was', async () => {
+  test('the tab is killed, opened again, and the upload finishes from where it was', async () => {
     const { id, url } = await request();
-    const line = await lineTo(service, 40 * MIB);
+    const line = await lineTo(service, 6 * MIB);
     const address = throughLine(url, line);
-    const big = await makeFile('ocean.bin', 200 * MIB);
+    const big = await makeFile('ocean.bin', SIZE);
     const profile = await makeTempFolder();
     const first = await startBrowser(profile);
     await first.page.goto(address);
@@ -95,8 +96,8 @@ describeInBrowser('upload links', () => {
     const offsets = sentFrom(page);
     await choose(page, big.path);
     await untilStatus(page, 'ocean.bin', /^Done, verified/, 90_000);
-    expect(Math.min(...offsets)).toBeGreaterThan(0);
-    expect(await sentBy(id)).toMatchObject([{ state: 'complete', size: 200 * MIB }]);
+    expect(resumedFrom(offsets)).toBeGreaterThan(0);
+    expect(await sentBy(id)).toMatchObject([{ state: 'complete', size: SIZE }]);
     await page.locator('#sent-list li', { hasText: big.md5 }).waitFor();
   });
 
@@ -140,7 +141,7 @@ describeInBrowser('upload links', () => {
     await choose(friend, [chosen('f.txt', 'high water')]);
     await untilStatus(friend, 'f.txt', /^Done, verified/);
     await page.locator('#request-close').click();
-    expect(await field.inputValue()).toBe('');
+    await expect.poll(() => field.inputValue()).toBe('');
     await page.getByRole('button', { name: 'Links', exact: true }).click();
     const row = page.locator('#links-list li').first();
     await row.getByText('from friends').waitFor();

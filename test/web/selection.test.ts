@@ -7,7 +7,8 @@ import { type RunningService, startService } from '../harness/service.ts';
 import { send } from '../harness/tus.ts';
 import { readZip } from '../harness/zip-readers.ts';
 import { bearer, json, putFile } from '../http/support.ts';
-import { describeInBrowser, file, findings, openForgetfulPage, openPage, screenshot, startOwn } from './support.ts';
+import { describeInBrowser, openForgetfulPage, openPage } from './browsers.ts';
+import { file, findings, screenshot, startOwn } from './support.ts';
 
 const ANNA = 'annas-secret-1';
 const NAMES = Array.from({ length: 8 }, (_, index) => `tide ${index + 1}.txt`);

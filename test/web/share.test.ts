@@ -6,7 +6,8 @@ import { makeBytes } from '../harness/bytes.ts';
 import { type RunningService, startService } from '../harness/service.ts';
 import { send } from '../harness/tus.ts';
 import { json, putFile } from '../http/support.ts';
-import { describeInBrowser, file, findings, openPage, screenshot } from './support.ts';
+import { describeInBrowser, openPage } from './browsers.ts';
+import { file, findings, screenshot } from './support.ts';
 
 const PHONE = { width: 360, height: 740 };
 const LONG = `${'A name that is much longer than the screen is wide '.repeat(3)}.pdf`;
@@ -53,7 +54,7 @@ describeInBrowser('sharing', () => {
     expect(leftMs).toBeGreaterThan(23 * 3_600_000);
     expect(leftMs).toBeLessThanOrEqual(24 * 3_600_000 + 60_000);
     await page.locator('#share-close').click();
-    expect(await page.locator('#share-address').inputValue()).toBe('');
+    await expect.poll(() => page.locator('#share-address').inputValue()).toBe('');
   });
 
   test('a password of the dialog is the password of the link', async () => {

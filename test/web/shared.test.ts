@@ -7,7 +7,8 @@ import { makeBytes, md5 } from '../harness/bytes.ts';
 import { type RunningService, startService } from '../harness/service.ts';
 import { send } from '../harness/tus.ts';
 import { bearer, json, putFile } from '../http/support.ts';
-import { describeInBrowser, findings, openPage, screenshot } from './support.ts';
+import { describeInBrowser, openPage } from './browsers.ts';
+import { findings, screenshot } from './support.ts';
 
 const ANNA = bearer('annas-secret-1');
 const PHONE = { width: 360, height: 740 };

@@ -1,13 +1,12 @@
 /** The page's setting of how many connections carry a file. */
 import { expect, test } from 'vitest';
 import { digestOfUrl } from '../harness/make-file.ts';
+import { describeInBrowser, openPage } from './browsers.ts';
 import {
   choose,
-  describeInBrowser,
   findings,
   lineTo,
   makeFile,
-  openPage,
   press,
   sentFrom,
   startOwn,

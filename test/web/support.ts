@@ -1,111 +1,24 @@
-/** A real browser on the page of a real service: Debian's Chromium, where it is installed. */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
+/** What the tests of the page share: files that are chosen and sent, and what the page says of them. */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import {
-  type Browser,
-  type BrowserContext,
-  type BrowserContextOptions,
-  chromium,
-  type Locator,
-  type Page,
-} from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, onTestFinished } from 'vitest';
+import type { Locator, Page } from 'playwright-core';
+import { expect, onTestFinished } from 'vitest';
 import { makeRandomFile } from '../harness/make-file.ts';
 import { type Line, openLine } from '../harness/proxy.ts';
-import { storedNames } from '../http/support.ts';
-import { chromiumPath, headlessPath } from '../harness/chromium.ts';
+import { json, storedNames } from '../http/support.ts';
 import { type RunningService, type ServiceOptions, startService } from '../harness/service.ts';
 import { makeTempFolder } from '../harness/temp-folder.ts';
-import { head } from '../harness/tus.ts';
-
-let browser: Browser;
-
-/** A suite that needs a browser. */
-export function describeInBrowser(name: string, body: () => void): void {
-  // oxlint-disable-next-line vitest/valid-title -- it is handed on
-  describe.skipIf(!chromiumPath)(name, () => {
-    beforeAll(async () => {
-      browser = await chromium.launch({ executablePath: headlessPath ?? '', args: ['--no-sandbox'] });
-    });
-    afterAll(() => browser.close());
-    body();
-  });
-}
-
-/** Opens the page in a browser of its own; whatever its scripts or its policy complain about fails the test, but what is expected. */
-export async function openPage(url: string, options: BrowserContextOptions = {}, expected = /$^/): Promise<Page> {
-  const context = await browser.newContext({ locale: 'en-GB', viewport: { width: 1_100, height: 800 }, ...options });
-  return goTo(url, context, await context.newPage(), expected);
-}
-
-/** Opens the page in a browser that lets no site keep anything, as its settings offer: no cookies, no storage. */
-export async function openForgetfulPage(url: string): Promise<Page> {
-  const profile = await makeTempFolder();
-  await mkdir(join(profile, 'Default'));
-  const settings = { profile: { default_content_setting_values: { cookies: 2 } } };
-  await writeFile(join(profile, 'Default/Preferences'), JSON.stringify(settings));
-  const options = { executablePath: chromiumPath ?? '', args: ['--no-sandbox'], locale: 'en-GB' };
-  const context = await chromium.launchPersistentContext(profile, options);
-  return goTo(url, context, await context.newPage(), /$^/);
-}
-
-async function goTo(url: string, context: BrowserContext, page: Page, expected: RegExp): Promise<Page> {
-  const complaints: string[] = [];
-  page.on('pageerror', (error) => complaints.push(String(error)));
-  page.on('console', (message) => {
-    if (/Content Security Policy|Uncaught/i.test(message.text())) complaints.push(message.text());
-  });
-  onTestFinished(async () => {
-    await context.close();
-    expect(complaints.filter((complaint) => !expected.test(complaint))).toEqual([]);
-  });
-  await page.goto(url);
-  return page;
-}
-
-export interface KillableBrowser {
-  readonly page: Page;
-  /** Ends it as a crash or a power cut would, and waits until it is gone. */
-  kill(): Promise<void>;
-}
-
-/** Starts a browser with a profile that outlives it. */
-export async function startBrowser(profile: string): Promise<KillableBrowser> {
-  const args = ['--headless=new', '--no-sandbox', '--no-first-run', '--lang=en-GB', '--remote-debugging-port=0'];
-  const child = spawn(chromiumPath ?? '', [...args, `--user-data-dir=${profile}`, 'about:blank'], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  const gone = once(child, 'exit');
-  const kill = async (): Promise<void> => {
-    child.kill('SIGKILL');
-    await gone;
-  };
-  onTestFinished(kill);
-  const endpoint = await new Promise<string>((resolve, reject) => {
-    let said = '';
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      said += text;
-      const found = /^DevTools listening on (ws:\S+)/m.exec(said)?.[1];
-      if (found) resolve(found);
-    });
-    child.once('exit', () => reject(new Error(`the browser ended: ${said}`)));
-  });
-  const connected = await chromium.connectOverCDP(endpoint);
-  const page = connected.contexts()[0]?.pages()[0];
-  if (!page) throw new Error('the browser has no page');
-  return { page, kill };
-}
+import { head, send } from '../harness/tus.ts';
+import { openPage } from './browsers.ts';
 
 let axe: string | undefined;
 
 /** What axe-core finds in the page; its policy lets the browser's own tools in. */
 export async function findings(page: Page): Promise<string[]> {
   axe ??= await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-  await page.evaluate(axe);
+  if ((await page.evaluate('typeof axe')) === 'undefined') await page.evaluate(axe);
   const found = await page.evaluate('axe.run({ resultTypes: ["violations"] })');
   return (found as { violations: { id: string; impact: string; nodes: { html: string }[] }[] }).violations.map(
     ({ id, impact, nodes }) => `${impact}: ${id}: ${nodes[0]?.html}`,
@@ -117,16 +30,32 @@ export function chosen(name: string, bytes: Uint8Array | string): { name: string
   return { name, mimeType: '', buffer: Buffer.from(bytes as Uint8Array) };
 }
 
+type Chosen = ReturnType<typeof chosen>;
+
+/** Larger ones go through a file: the browser gets bytes as text in a script, which takes ten times as long as to read them. */
+const MOST_BY_SCRIPT_BYTES = 200_000;
+
 /** Chooses files as if by the dialog; those of the disk stay there. */
-export async function choose(page: Page, files: Parameters<Locator['setInputFiles']>[0]): Promise<void> {
-  if (typeof files !== 'string') {
-    await page.locator('input#files').setInputFiles(files);
+export async function choose(page: Page, files: string | Chosen | readonly (string | Chosen)[]): Promise<void> {
+  const all = [files].flat();
+  const given = all.filter((each) => typeof each !== 'string');
+  if (given.length === all.length && given.every(({ buffer }) => buffer.length <= MOST_BY_SCRIPT_BYTES)) {
+    await page.locator('input#files').setInputFiles(given);
     return;
   }
+  const place = await makeTempFolder();
+  const paths = await Promise.all(
+    all.map(async (each) => {
+      if (typeof each === 'string') return each;
+      const path = join(place, each.name);
+      await writeFile(path, each.buffer);
+      return path;
+    }),
+  );
   // Playwright would copy a file through the connection to a browser that it has not started.
   const session = await page.context().newCDPSession(page);
   const { result } = await session.send('Runtime.evaluate', { expression: "document.querySelector('input#files')" });
-  await session.send('DOM.setFileInputFiles', { files: [files], objectId: result.objectId ?? '' });
+  await session.send('DOM.setFileInputFiles', { files: paths, objectId: result.objectId ?? '' });
   await session.detach();
 }
 
@@ -187,6 +116,11 @@ export function sentFrom(page: Page): number[] {
   return offsets;
 }
 
+/** The least of these offsets: 0 where nothing was sent. */
+export function resumedFrom(offsets: readonly number[]): number {
+  return offsets.length === 0 ? 0 : Math.min(...offsets);
+}
+
 /** Bytes per second of a connection so slow that no file arrives whole while the test still acts. */
 export const CRAWL = 256 * 1024;
 
@@ -204,6 +138,12 @@ export async function startOwn(options: ServiceOptions = {}): Promise<RunningSer
   return service;
 }
 
+/** Removes all files of a service that keeps no trash. */
+export async function removeFiles({ url }: RunningService): Promise<void> {
+  const { files } = json<{ files: { id: string }[] }>(await send('GET', `${url}/api/files?limit=1000`));
+  for (const { id } of files) await send('DELETE', `${url}/api/files/${id}`);
+}
+
 /** A random file of the disk. */
 export async function makeFile(name: string, size: number): Promise<{ path: string; md5: string; size: number }> {
   const path = join(await makeTempFolder(), name);
@@ -217,19 +157,29 @@ export interface Sending {
   page: Page;
 }
 
-/** A page that sends a file of the disk over a slow connection, and has sent this part of it. */
+/**
+ * A page that sends a file of the disk over a slow connection, and has sent this part of it.
+ * @param given - `service`: not one of the test's own.
+ */
 export async function startSending(
   name: string,
   size: number,
   part: number,
-  { bytesPerSecond = 8 * 1024 * 1024, env = {} }: { bytesPerSecond?: number; env?: NodeJS.ProcessEnv } = {},
+  given: {
+    bytesPerSecond?: number;
+    env?: NodeJS.ProcessEnv;
+    service?: RunningService;
+    open?: (url: string) => Promise<Page>;
+  } = {},
 ): Promise<Sending> {
-  const service = await startOwn({ env });
+  const { bytesPerSecond = 8 * 1024 * 1024, env = {}, open = openPage, service = await startOwn({ env }) } = given;
   const line = await lineTo(service, bytesPerSecond);
   const big = await makeFile(name, size);
-  const page = await openPage(line.url);
+  const page = await open(line.url);
   await choose(page, big.path);
   await untilSent(page, name, part);
+  // What the page calls sent may still lie in buffers.
+  await expect.poll(() => line.sentBytes(), { timeout: 30_000 }).toBeGreaterThan(part * size);
   return { service, line, big, page };
 }
 
@@ -258,9 +208,39 @@ export async function drop(page: Page, paths: readonly string[]): Promise<void> 
   }
 }
 
-/** Kept to be looked at: `dist/screenshots`, which is not committed. */
+/** To be looked at, where the environment asks for it: `dist/screenshots`, which is not committed. */
 export async function screenshot(page: Page, name: string): Promise<void> {
+  if (process.env['TIDEMARK_SCREENSHOTS'] === undefined) return;
   const place = fileURLToPath(new URL('../../screenshots', import.meta.url));
   await mkdir(place, { recursive: true });
   await page.screenshot({ path: join(place, `${name}.png`) });
+}
+
+const DESKTOP = { width: 1_100, height: 800 };
+const PHONE = { width: 360, height: 740 };
+
+/** The screens on which a page is looked at in a language: together each pair of language, size and colours. */
+const SCREENS = {
+  'en-GB': [
+    ['desktop-light', 'light', DESKTOP],
+    ['phone-dark', 'dark', PHONE],
+  ],
+  'zh-CN': [
+    ['desktop-dark', 'dark', DESKTOP],
+    ['phone-light', 'light', PHONE],
+  ],
+} as const;
+
+export const LOCALES = ['en-GB', 'zh-CN'] as const;
+
+/** On each screen axe-core finds nothing in the page as it is now, and nothing is wider than the screen. */
+export async function look(page: Page, locale: (typeof LOCALES)[number], name: string): Promise<void> {
+  for (const [screen, colorScheme, viewport] of SCREENS[locale]) {
+    await page.setViewportSize(viewport);
+    await page.emulateMedia({ colorScheme });
+    await screenshot(page, `${name}-${screen}-${locale}`);
+    expect(await findings(page), `${name} ${screen}`).toEqual([]);
+    const excess = await page.evaluate('document.documentElement.scrollWidth - innerWidth');
+    expect(excess, `${name} ${screen}`).toBeLessThanOrEqual(0);
+  }
 }

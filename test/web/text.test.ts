@@ -3,7 +3,8 @@ import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { putFile } from '../http/support.ts';
 import { type RunningService, startService } from '../harness/service.ts';
-import { describeInBrowser, file, findings, openPage, screenshot } from './support.ts';
+import { describeInBrowser, openPage } from './browsers.ts';
+import { file, findings, screenshot } from './support.ts';
 
 const LINE = 'the tide comes in, and the tide goes out\n';
 const LARGE = LINE.repeat(100_000);

@@ -7,7 +7,8 @@ import type { RunningService } from '../harness/service.ts';
 import { send } from '../harness/tus.ts';
 import { json, putFile } from '../http/support.ts';
 import { namesOf, thousandBytes, untilListed } from './folder-support.ts';
-import { describeInBrowser, file, folder, openPage, startOwn } from './support.ts';
+import { describeInBrowser, openPage } from './browsers.ts';
+import { file, folder, startOwn } from './support.ts';
 
 async function startWith(names: readonly string[]): Promise<RunningService> {
   const service = await startOwn({ env: { TRASH_TTL: '7d' } });

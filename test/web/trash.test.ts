@@ -5,9 +5,9 @@ import { makeBytes } from '../harness/bytes.ts';
 import { type RunningService, startService } from '../harness/service.ts';
 import { send } from '../harness/tus.ts';
 import { json, putFile, storedNames } from '../http/support.ts';
-import { describeInBrowser, file, findings, folder, openPage, screenshot } from './support.ts';
+import { describeInBrowser, openPage } from './browsers.ts';
+import { file, folder, LOCALES, look } from './support.ts';
 
-const PHONE = { width: 360, height: 740 };
 const LONG = `${'A name that is much longer than the screen is wide '.repeat(3)}.pdf`;
 let seed = 8_900;
 
@@ -234,26 +234,17 @@ describeInBrowser('the trash', () => {
     expect(await page.locator('#trash-more').isVisible()).toBe(false);
   });
 
-  test.each([
-    ['desktop-en', { locale: 'en-GB', colorScheme: 'light', viewport: { width: 1_100, height: 800 } }],
-    ['desktop-dark-zh', { locale: 'zh-CN', colorScheme: 'dark', viewport: { width: 1_100, height: 800 } }],
-    ['phone-zh', { locale: 'zh-CN', colorScheme: 'light', viewport: PHONE }],
-    ['phone-dark-en', { locale: 'en-GB', colorScheme: 'dark', viewport: PHONE }],
-  ] as const)('%s: axe-core finds nothing, and nothing is wider than the screen', async (name, options) => {
+  test.each(LOCALES)('%s: axe-core finds nothing, and nothing is wider than the screen', async (locale) => {
     for (const each of ['tides.txt', '会议纪要.pdf', LONG]) await remove((await put(each)).fileId);
     for (const each of ['f/1', 'f/2']) await put(each);
     await send('DELETE', `${service.url}/api/folders?path=f`);
-    const page = await openPage(service.url, options);
+    const page = await openPage(service.url, { locale });
     await page.locator('#trash-open').waitFor();
-    await screenshot(page, `trash-${name}-0-closed`);
     await openTrash(page);
     await entry(page, 'tides.txt').waitFor();
-    await screenshot(page, `trash-${name}-1`);
-    expect(await findings(page)).toEqual([]);
+    await look(page, locale, 'trash-1');
     await page.locator('#trash-empty').click();
-    await screenshot(page, `trash-${name}-2-question`);
-    expect(await findings(page)).toEqual([]);
-    expect(await page.evaluate('document.documentElement.scrollWidth - innerWidth')).toBeLessThanOrEqual(0);
+    await look(page, locale, 'trash-2-question');
     const dialog = 'document.getElementById("trash")';
     expect(await page.evaluate(`${dialog}.scrollWidth - ${dialog}.clientWidth`)).toBeLessThanOrEqual(0);
   });

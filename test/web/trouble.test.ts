@@ -1,18 +1,19 @@
 /** What the page says, and does next, when the service or the file lets it down. */
 import { appendFile, truncate } from 'node:fs/promises';
-import { expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { digestOfUrl, makeRandomFile } from '../harness/make-file.ts';
 import { makeBytes } from '../harness/bytes.ts';
+import { type RunningService, startService } from '../harness/service.ts';
+import { putFile } from '../http/support.ts';
 import { CAN_MOUNT, mountSmallDisk } from '../system/mounts.ts';
+import { describeInBrowser, openPage } from './browsers.ts';
 import {
   CRAWL,
   choose,
   chosen,
-  describeInBrowser,
   drop,
   file,
   makeFile,
-  openPage,
   press,
   sentFrom,
   startOwn,
@@ -24,11 +25,17 @@ import {
 const MIB = 1024 * 1024;
 
 describeInBrowser('trouble', () => {
+  let service: RunningService;
+  beforeAll(async () => {
+    service = await startService();
+  });
+  afterAll(() => service.stop());
+
   // Skipped without the right to mount: run the tests as root on Linux.
   test.skipIf(!CAN_MOUNT)('the page waits for a full store, and resumes by itself once there is room', async () => {
     const disk = mountSmallDisk('12M');
-    const service = await startOwn({ dataDir: disk.folder });
-    const page = await openPage(service.url);
+    const small = await startOwn({ dataDir: disk.folder });
+    const page = await openPage(small.url);
     const big = await makeFile('cargo.bin', 20 * MIB);
     await choose(page, big.path);
     await untilStatus(
@@ -38,11 +45,11 @@ describeInBrowser('trouble', () => {
     );
     disk.remount('size=60M');
     await untilStatus(page, 'cargo.bin', /^Done, verified/);
-    expect(await digestOfUrl(`${service.url}/files/${big.md5}`)).toMatchObject({ md5: big.md5, size: big.size });
+    expect(await digestOfUrl(`${small.url}/files/${big.md5}`)).toMatchObject({ md5: big.md5, size: big.size });
   });
 
   test('a service that is restarted in order is waited for', async () => {
-    const { service, line, page } = await startSending('dredged.bin', 24 * MIB, 0.2);
+    const { line, page } = await startSending('dredged.bin', 8 * MIB, 0.2, { bytesPerSecond: 2 * MIB, service });
     line.setSpeed(CRAWL);
     const offsets = sentFrom(page);
     await service.kill('SIGTERM');
@@ -58,9 +65,9 @@ describeInBrowser('trouble', () => {
   });
 
   test('files chosen while the service is away are sent when it is back', async () => {
-    const service = await startOwn();
+    await putFile(service.url, 'there', { filename: 'there.txt' });
     const page = await openPage(service.url);
-    await page.getByText('Nothing here yet').waitFor();
+    await file(page, 'there.txt').waitFor();
     await service.kill('SIGKILL');
     await choose(page, chosen('early bird.bin', makeBytes(MIB, 721)));
     await untilStatus(page, 'early bird.bin', /^Waiting for the connection/);
@@ -71,7 +78,6 @@ describeInBrowser('trouble', () => {
 
   test('a file that changes after it was chosen stops with a sentence; trying again asks for it', async () => {
     const { path } = await makeFile('changing.bin', 2 * MIB);
-    const service = await startOwn();
     const page = await openPage(service.url);
     await page.route(
       '**/check?*',
@@ -93,7 +99,6 @@ describeInBrowser('trouble', () => {
 
   test('one that was dropped is taken as it is now', async () => {
     const { path } = await makeFile('drifting.bin', 2 * MIB);
-    const service = await startOwn();
     const page = await openPage(service.url);
     await page.route(
       '**/check?*',
@@ -110,14 +115,13 @@ describeInBrowser('trouble', () => {
   });
 
   test('a file that shrinks while it is sent stops with a sentence, and nothing is published', async () => {
-    const { big, page } = await startSending('shrinking.bin', 60 * MIB, 0.1);
+    const { big, page } = await startSending('shrinking.bin', 60 * MIB, 0.1, { service });
     await truncate(big.path, MIB);
     await untilStatus(page, 'shrinking.bin', /^The file changed or vanished while it was read/);
     expect(await file(page, 'shrinking.bin').count()).toBe(0);
   });
 
   test('bytes other than those that were hashed are refused, and a retry reads the file again', async () => {
-    const service = await startOwn();
     const page = await openPage(service.url);
     const other = Buffer.from('0'.repeat(32)).toString('base64');
     let isForged = false;

@@ -8,18 +8,8 @@ import { type RunningService, startService } from '../harness/service.ts';
 import { makeTempFolder } from '../harness/temp-folder.ts';
 import { send } from '../harness/tus.ts';
 import { json } from '../http/support.ts';
-import {
-  choose,
-  chosen,
-  describeInBrowser,
-  drop,
-  file,
-  openPage,
-  press,
-  showFinished,
-  untilStatus,
-  upload,
-} from './support.ts';
+import { describeInBrowser, openPage } from './browsers.ts';
+import { choose, chosen, drop, file, press, showFinished, untilStatus, upload } from './support.ts';
 
 const MIB = 1024 * 1024;
 

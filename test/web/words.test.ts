@@ -9,17 +9,8 @@ import { json, putFile } from '../http/support.ts';
 import { makeBytes } from '../harness/bytes.ts';
 import { type RunningService, startService } from '../harness/service.ts';
 import { send } from '../harness/tus.ts';
-import {
-  choose,
-  chosen,
-  describeInBrowser,
-  file,
-  openPage,
-  screenshot,
-  startOwn,
-  untilStatus,
-  upload,
-} from './support.ts';
+import { describeInBrowser, openPage } from './browsers.ts';
+import { choose, chosen, file, screenshot, startOwn, untilStatus, upload } from './support.ts';
 
 const ROOT = '../../../';
 const LONG =
