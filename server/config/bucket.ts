@@ -14,8 +14,7 @@ const MOST_PART_BYTES = 5 * 1024 ** 3;
 const LEAST_BUFFER_PARTS = 4;
 const LEAST_BUFFER_BYTES = 32 * 1024 * 1024;
 /**
- * The smallest part that each provider may take. Ceph's default is 5 MiB, which its operator may lower; a start tries whether the
- * bucket does.
+ * The smallest part that each provider may take. Ceph's default is 5 MiB, which its operator may lower.
  */
 const LEAST_PART = { s3: '5MiB', ceph: '100KiB', oss: '100KiB' } as const;
 const FLAGS = ['true', 'false', '1', '0', 'yes', 'no', 'on', 'off'] as const;

@@ -1,7 +1,7 @@
 /** Completes a multipart upload exactly once, even where the answer is lost. */
 import { StoreError } from '../store.ts';
 import { type Asked, askOverTime, isMissing } from './ask.ts';
-import { codeOf, toStoreError } from './errors.ts';
+import { codeOf, describe, toStoreError } from './errors.ts';
 import { bare } from './multiparts.ts';
 import type { Objects } from './objects.ts';
 import { callWithRetries } from './retry.ts';
@@ -19,13 +19,15 @@ export interface Completion {
   size: number;
   multipart: string;
   parts: readonly SentPart[];
+  /** Whether its parts are smaller than the provider takes for certain. */
+  isSmall: boolean;
 }
 
 /**
  * Completes a multipart upload. When the answer is lost, is an error, or is NoSuchUpload after an earlier success, the
  * object under the key decides.
  *
- * @throws StoreError `missing` when neither the parts nor the object exist.
+ * @throws StoreError `unavailable` when the bucket takes no parts as small as these; `missing` when neither the parts nor the object exist.
  */
 export async function completeUpload(objects: Objects, completion: Completion, closing: AbortSignal): Promise<void> {
   await askOverTime(
@@ -37,7 +39,7 @@ export async function completeUpload(objects: Objects, completion: Completion, c
 }
 
 async function completeOnce(objects: Objects, completion: Completion, closing: AbortSignal): Promise<Asked<true>> {
-  const { key, multipart, parts } = completion;
+  const { key, multipart, parts, isSmall } = completion;
 
   async function attempt(): Promise<void> {
     try {
@@ -64,6 +66,10 @@ async function completeOnce(objects: Objects, completion: Completion, closing: A
     });
     return { found: true };
   } catch (error) {
+    // They stay, and are completed once the operator of the bucket allows it.
+    if (isSmall && codeOf(error) === 'EntityTooSmall') {
+      throw new StoreError('unavailable', `completing ${key}: ${describe(error)}`, error);
+    }
     if (DAMAGED.has(codeOf(error))) {
       return { evidence: codeOf(error), isSure: await areOthers(objects, completion) };
     }

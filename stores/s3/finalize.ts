@@ -16,6 +16,8 @@ export interface Finalizing {
   objects: Objects;
   buffers: BufferPool;
   ledger: Ledger;
+  /** The smallest part that the provider takes for certain. */
+  leastPartBytes: number;
   closing: AbortSignal;
 }
 
@@ -26,7 +28,7 @@ export async function finalizeUpload(
   state: UploadState | null,
   place: Finalizing,
 ): Promise<void> {
-  const { objects, ledger, closing } = place;
+  const { objects, ledger, leastPartBytes, closing } = place;
   const { id, offset: size } = upload;
   if (size === 0) {
     const nothing = { bytes: new Uint8Array(0), md5: MD5_OF_NOTHING, onFailure: () => undefined };
@@ -50,7 +52,8 @@ export async function finalizeUpload(
   if (!parts) return;
   // Completing consumes the parts: a power cut must not bring back a row that still needs them.
   await ledger.durable();
-  await completeUpload(objects, { key, uploadId: id, size, multipart: state.multipart, parts }, closing);
+  const isSmall = state.sizes.first < leastPartBytes;
+  await completeUpload(objects, { key, uploadId: id, size, multipart: state.multipart, parts, isSmall }, closing);
 }
 
 /** All parts by the ledger. If the last one is still a tail, it is sent now. */

@@ -24,8 +24,6 @@ export interface Keys {
   tails(id?: string): string;
   /** The id of the upload that an object belongs to. */
   ownerOfFinal(key: string): string | undefined;
-  /** The key of an object with which a start tries something. No upload or content has it. */
-  trial(nonce: string): string;
   /** The key of the mark, which names the catalog. */
   readonly mark: string;
   /** The prefix of the keys of all contents. */
@@ -49,7 +47,6 @@ export function createKeys(prefix: string): Keys {
     finals: (id) => prefix + plain(id),
     tail: (id, start, nonce) => `${folder}${plain(id)}/${start}-${nonce}`,
     tails: (id) => (id === undefined ? folder : `${folder}${plain(id)}/`),
-    trial: (nonce) => `${prefix}.tidemark-trial-${nonce}`,
     mark: prefix + MARK,
     prefix,
     ownerOfFinal: (key) => {

@@ -6,7 +6,6 @@ import { call, type Calling, type Clients } from './calls.ts';
 import { checkBucket } from './check.ts';
 import { describe } from './errors.ts';
 import { createMultiparts, ignoringMissing, type Multiparts } from './multiparts.ts';
-import { checkPartSize } from './part-size-check.ts';
 import { createReading, type Reading } from './reading.ts';
 import type { CallOptions } from './retry.ts';
 import type { Preset } from './settings.ts';
@@ -21,8 +20,6 @@ export interface Objects extends Storing, Reading, Multiparts {
   remove(key: string): Promise<void>;
   /** Checks the bucket. @throws StoreError that says in a sentence what is wrong. */
   check(prefix: string): Promise<void>;
-  /** Checks that uploads of such parts can be completed. @param key - nobody's. @throws StoreError that says in a sentence why not. */
-  checkPartSize(key: string, partBytes: number): Promise<void>;
 }
 
 /** Makes the calls to one bucket. */
@@ -51,8 +48,6 @@ export function createObjects(
         ),
       );
     },
-
-    checkPartSize: (key, partBytes) => checkPartSize(calling, key, partBytes),
 
     check: async (prefix) => {
       try {

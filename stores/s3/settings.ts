@@ -29,7 +29,7 @@ export interface Preset {
   pathStyle: boolean;
   /** The SDK's own checksums: `WHEN_SUPPORTED` makes bodies aws-chunked, which many providers refuse. */
   checksums: 'WHEN_SUPPORTED' | 'WHEN_REQUIRED';
-  /** The smallest part, but for the last, that the provider takes for certain. With smaller ones, a start tries whether it does. */
+  /** The smallest part, but for the last, that the provider takes for certain, bytes. Its operator may allow smaller ones. */
   leastPartBytes: number;
   /** Whether the provider has ListMultipartUploads. It is only needed to find multipart uploads whose creation was not answered. */
   listsMultiparts: boolean;

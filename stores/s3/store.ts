@@ -56,13 +56,20 @@ export function openS3Store(settings: S3Settings, ledger: Ledger, time?: BucketT
 }
 
 /** Opens a store for a preset. @throws StoreError `unavailable` when the bucket cannot be used, saying why. */
-export function openBucketStore(
+export async function openBucketStore(
   preset: Preset,
   settings: S3Settings,
   ledger: Ledger,
   time: BucketTime = {},
 ): Promise<Store> {
-  return BucketStore.open(preset, settings, ledger, time);
+  const store = new BucketStore(preset, settings, ledger, time);
+  try {
+    await store.probe();
+    return store;
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
 }
 
 /** The catalog keeps the state of uploads, the ledger their parts in the bucket; parts that are being sent are in memory. */
@@ -75,6 +82,7 @@ class BucketStore implements Store {
   readonly #keys: Keys;
   readonly #buffers: BufferPool;
   readonly #partBytes: number;
+  readonly #leastPartBytes: number;
   readonly #ledger: Ledger;
   readonly #now: () => number;
   /** Whether the bucket's host makes browsers save every file. */
@@ -87,23 +95,7 @@ class BucketStore implements Store {
   /** By key: the call that makes bytes final under it now. */
   readonly #finalizing = new Map<string, Promise<void>>();
 
-  /** @throws StoreError when the bucket cannot be used, or does not take parts of `S3_PART_BYTES`. */
-  static async open(preset: Preset, settings: S3Settings, ledger: Ledger, time: BucketTime): Promise<Store> {
-    const store = new BucketStore(preset, settings, ledger, time);
-    try {
-      await store.probe();
-      if (settings.partBytes < preset.leastPartBytes) {
-        const { surroundings } = store.#objects;
-        await store.#objects.checkPartSize(store.#keys.trial(surroundings.randomHex(8)), settings.partBytes);
-      }
-      return store;
-    } catch (error) {
-      await store.close();
-      throw error;
-    }
-  }
-
-  private constructor(
+  constructor(
     preset: Preset,
     settings: S3Settings,
     ledger: Ledger,
@@ -128,6 +120,7 @@ class BucketStore implements Store {
     this.place = createPlace(settings, this.#objects, this.#keys);
     this.#buffers = createBufferPool(Math.floor(settings.bufferBytes * SHARE_OF_PARTS), surroundings);
     this.#partBytes = settings.partBytes;
+    this.#leastPartBytes = preset.leastPartBytes;
     this.#ledger = ledger;
     this.#now = now;
     this.#closeConnections = closeConnections;
@@ -263,6 +256,7 @@ class BucketStore implements Store {
       objects: this.#guard(upload),
       buffers: this.#buffers,
       ledger: this.#ledger,
+      leastPartBytes: this.#leastPartBytes,
       closing: this.#closing.signal,
     });
     this.#final.set(upload.id, key);

@@ -1,6 +1,11 @@
 /** What docs/stores/ceph.md says of the bucket: its rights are enough and none is too many; versions; quota. */
-import { PART } from '../harness/part.ts';
-import { PutBucketPolicyCommand, PutBucketVersioningCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import {
+  ListMultipartUploadsCommand,
+  PutBucketPolicyCommand,
+  PutBucketVersioningCommand,
+  PutObjectCommand,
+  S3Client,
+} from '@aws-sdk/client-s3';
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
@@ -10,6 +15,7 @@ import { buffer } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { PART } from '../harness/part.ts';
 import { CEPH_MISSING, type RunningRgw, startRgw } from '../harness/rgw.ts';
 import { openCephStore } from '../../stores/ceph/store.ts';
 import { createDigestPool } from '../../stores/digests/pool.ts';
@@ -123,11 +129,11 @@ describe.skipIf(CEPH_MISSING !== undefined)('a second user of a Ceph bucket', ()
   }
 
   /** With a prefix of its own, where nothing is left of an attempt that failed. */
-  async function tryStore(folder: string): Promise<void> {
+  async function tryStore(folder: string, partBytes = PART): Promise<void> {
     const ledger = createTestLedger();
     const { endpoint, region, bucket } = rgw;
     const place = { endpoint, region, bucket, prefix: `tidemark/${folder}/`, pathStyle: null, endpointIsBucket: false };
-    const store = await openCephStore({ ...place, ...USER, bufferBytes: 4 * PART, partBytes: PART }, ledger);
+    const store = await openCephStore({ ...place, ...USER, bufferBytes: 4 * PART, partBytes }, ledger);
     try {
       await useStore(store, ledger);
     } finally {
@@ -160,6 +166,16 @@ describe.skipIf(CEPH_MISSING !== undefined)('a second user of a Ceph bucket', ()
     await expect(tryStore('quota')).rejects.toMatchObject({ code: 'full' });
     await admin('quota', 'disable', '--quota-scope=bucket', '--uid=tidemark');
     await tryStore('quota');
+  });
+
+  test('is told that parts are smaller than the bucket takes, and none of them is lost', async () => {
+    await allow(policy);
+    await expect(tryStore('small', PART - 1)).rejects.toMatchObject({
+      code: 'unavailable',
+      message: expect.stringContaining('takes no parts as small as S3_PART_BYTES: raise it') as string,
+    });
+    const { Uploads = [] } = await owner.send(new ListMultipartUploadsCommand({ Bucket: rgw.bucket }));
+    expect(Uploads.filter(({ Key = '' }) => Key.startsWith('tidemark/small/'))).toHaveLength(1);
   });
 
   test('works in a bucket that keeps versions, too', async () => {

@@ -14,9 +14,9 @@ import { type House, openHouse } from './support.ts';
 
 const NEVER = new AbortController().signal;
 const PATIENCE = { timeout: 20_000 };
-const bytes = makeBytes(300_000, 91);
+const bytes = makeBytes(200_000, 91);
 /** Of the same upload, as a client would send that has another file by now. */
-const others = makeBytes(300_000, 92);
+const others = makeBytes(200_000, 92);
 
 /** What a PATCH with all bytes comes to. */
 async function patch({ uploads }: House, id: string, source: Buffer): Promise<unknown> {
