@@ -104,6 +104,7 @@ describeInBrowser('the order of uploads', () => {
 describeInBrowser('cancelling', () => {
   test('can be undone: nothing is sent meanwhile, and it resumes from the last stored byte', async () => {
     const { service, line, big, page } = await startSending('kept.bin', 8 * MIB, 0.4, { bytesPerSecond: 2 * MIB });
+    line.setSpeed(CRAWL);
     const offsets = sentFrom(page);
     await press(page, 'kept.bin', /^Cancel/);
     await upload(page, 'kept.bin').waitFor({ state: 'detached' });
