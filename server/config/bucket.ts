@@ -7,6 +7,7 @@ import { parseBytes } from './units.ts';
 
 const STORES = ['local', 's3', 'ceph', 'oss'] as const;
 const DEFAULT_BUFFER_BYTES = 256 * 1024 * 1024;
+/** Above every provider's smallest part, and what the library uses. */
 const DEFAULT_PART_BYTES = 8 * 1024 * 1024;
 /** S3: the largest part. */
 const MOST_PART_BYTES = 5 * 1024 ** 3;

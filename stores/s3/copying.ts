@@ -30,7 +30,7 @@ export type Copy = (part: PartPlace, into: CopiedPart) => Promise<string | undef
  * Makes the copying of one request. A copy counts only if its ETag is the MD5 of the bytes that were hashed. So a bucket whose
  * ETags are no MD5s, because it encrypts, copies nothing; nor does one that has refused once.
  *
- * @param partBytes - the size of the upload's first parts.
+ * @param partBytes - `S3_PART_BYTES`: smaller parts are sent.
  */
 export function createCopy(objects: Objects, partBytes: number, locate: Locate): Copy {
   let isUsable = true;

@@ -3,8 +3,6 @@
 const MIB = 1024 * 1024;
 /** S3: most parts of an upload. */
 export const MOST_PARTS = 10_000;
-/** What a part has where `S3_PART_BYTES` says nothing: above every provider's smallest part, and what the library uses. */
-export const USUAL_PART_BYTES = 8 * MIB;
 /** S3: largest object. */
 export const MOST_BYTES = 5 * 1024 * 1024 * MIB;
 /** For an upload of unknown length, parts double in size after every thousand. */

@@ -104,7 +104,7 @@ function openWriting(
     snapshot,
     holdsBack: isAtomic,
   });
-  const copy = locate && createCopy(objects, recorder.row.state.sizes.first, locate);
+  const copy = locate && createCopy(objects, partBytes, locate);
   const sending = createSending({ upload, objects, keys, key, lane, order, recorder, noted, copy, stop: stop.signal });
   return { upload, lane, signal: options.signal, intake, objects, buffers, order, recorder, sending, isAtomic };
 }
