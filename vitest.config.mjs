@@ -16,7 +16,7 @@ export default defineConfig({
     // Node loads what is tested itself: Vitest would give each process the text of each module, to be compiled without a cache.
     server: { deps: { external: [/\/dist\/(?!.*\.test\.js)/] } },
     // For two processors: a test waits longer than it computes, for timers, disks and other processes.
-    maxWorkers: 5,
+    maxWorkers: 7,
     sequence: { sequencer: LongFilesFirst },
     // What a hang may take, on the slowest machine; nothing is measured by them.
     testTimeout: 240_000,

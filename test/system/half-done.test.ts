@@ -8,10 +8,9 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { UNKNOWN_MS } from '../../stores/store.ts';
 import { makeBytes, md5 } from '../harness/bytes.ts';
 import { COLLIDING } from '../harness/collision.ts';
-import { type RunningService, startService } from '../harness/service.ts';
 import { PART } from '../harness/part.ts';
 import { slowReads } from '../harness/slow-reads.ts';
-import { describeOverStores, type StoredService } from '../harness/stores.ts';
+import { describeOverStores, LOCAL, type StoredService } from '../harness/stores.ts';
 import { head, patch, send } from '../harness/tus.ts';
 import { type House, leaveAt, type Open, prepare, type Step } from './prepare.ts';
 import { expectBytes, listFiles, storedNames, until } from './support.ts';
@@ -101,16 +100,6 @@ describeOverStores((store) => {
     await expectPublished(await start(place), publications, 8, 2);
   });
 
-  // Which digests are computed has nothing to do with the bucket.
-  test.runIf(store.name === 'local')('two publications of different bytes with one MD5, with SHA-256', async () => {
-    let uploads: Publication[] = [];
-    const [first, second] = COLLIDING;
-    const place = await prepare(store.newPlace(), async (house) => {
-      uploads = await leaveBoth(house, ['second.bin', second], ['first.bin', first]);
-    });
-    await expectPublished(await start(place, { DIGESTS: 'md5,sha256' }), uploads, 2);
-  });
-
   test('bytes of uploads that ended, and of none, are removed at start; those of others stay', async () => {
     let kept = '';
     const place = await prepare(store.newPlace(), async (house) => {
@@ -188,11 +177,21 @@ describeOverStores((store) => {
 });
 
 describe('in a folder', () => {
-  async function start(dataDir: string, env: NodeJS.ProcessEnv = {}): Promise<RunningService> {
-    const service = await startService({ dataDir, env });
+  async function start(dataDir: string, env: NodeJS.ProcessEnv = {}): Promise<StoredService> {
+    const service = await LOCAL.startService(env, dataDir);
     onTestFinished(() => service.stop());
     return service;
   }
+
+  // Which digests are computed has nothing to do with where the bytes are.
+  test('two publications of different bytes with one MD5, with SHA-256', async () => {
+    let uploads: Publication[] = [];
+    const [first, second] = COLLIDING;
+    const { folder } = await prepare({}, async (house) => {
+      uploads = await leaveBoth(house, ['second.bin', second], ['first.bin', first]);
+    });
+    await expectPublished(await start(folder, { DIGESTS: 'md5,sha256' }), uploads, 2);
+  });
 
   // The file is known by what Linux tells of a descriptor (proc(5)).
   test.skipIf(!IS_LINUX)('a comparison of bytes holds up neither the start nor the stop', async () => {

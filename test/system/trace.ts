@@ -24,13 +24,24 @@ export interface Trace {
   stop(): Promise<void>;
 }
 
-/** Whether every thread of a process has a tracer (proc(5): TracerPid). */
+/**
+ * Whether every thread of a process has a tracer (proc(5): TracerPid). Threads end, and a signal that is to come soon may have ended
+ * the whole process by now: what has ended wants none.
+ */
 async function isTraced(pid: number): Promise<boolean> {
-  for (const thread of await readdir(`/proc/${pid}/task`)) {
-    const status = await readFile(`/proc/${pid}/task/${thread}/status`, 'utf8');
+  for (const thread of await unlessEnded(readdir(`/proc/${pid}/task`), [])) {
+    const status = await unlessEnded(readFile(`/proc/${pid}/task/${thread}/status`, 'utf8'), '');
     if (/^TracerPid:\s+0$/m.test(status)) return false;
   }
   return true;
+}
+
+/** ENOENT, or ESRCH where it ended while it was read. */
+function unlessEnded<T>(reading: Promise<T>, otherwise: T): Promise<T> {
+  return reading.catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT' || error.code === 'ESRCH') return otherwise;
+    throw error;
+  });
 }
 
 /**
