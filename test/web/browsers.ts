@@ -1,4 +1,4 @@
-/** Chromium for the tests of the page: one browser for all tests of a file, and others for what it cannot do. */
+/** Chromium for the tests of the page: one browser for all tests of a process, and others for what it cannot do. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -19,6 +19,7 @@ import { chromiumPath, headlessPath } from '../harness/chromium.ts';
 export function describeInBrowser(name: string, body: () => void): void {
   // oxlint-disable-next-line vitest/valid-title -- it is handed on
   describe.skipIf(!chromiumPath)(name, () => {
+    afterAll(stopForgetful);
     body();
   });
 }
@@ -28,13 +29,11 @@ const ARGS = ['--no-sandbox', '--renderer-process-limit=1'];
 
 let browser: Promise<Browser> | undefined;
 
-/** The browser of the test file, which its first page starts. */
+/** The browser of the test process, which its first page starts. It ends when the process, which holds its pipe, has ended. */
 function sharedBrowser(): Promise<Browser> {
   browser ??= chromium.launch({ executablePath: headlessPath ?? '', args: ARGS });
   return browser;
 }
-
-afterAll(async () => (await browser)?.close());
 
 /** What all pages have in common. */
 const USUAL: BrowserContextOptions = {
@@ -43,7 +42,7 @@ const USUAL: BrowserContextOptions = {
   reducedMotion: 'reduce',
 };
 
-/** Pages that wait for the next test of the file, by the options that no page can change. */
+/** Pages that wait for the next test, by the options that no page can change. */
 const idle = new Map<string, Page[]>();
 
 /**
@@ -111,7 +110,7 @@ async function reset(page: Page, origins: Iterable<string>): Promise<void> {
 
 let forgetful: Promise<{ context: BrowserContext; profile: string }> | undefined;
 
-/** A browser of the test file that lets no site keep anything, as its settings offer: no cookies, no storage. */
+/** A browser of the suite that lets no site keep anything, as its settings offer: no cookies, no storage. */
 async function startForgetful(): Promise<{ context: BrowserContext; profile: string }> {
   const profile = await mkdtemp(join(tmpdir(), 'tidemark-test-'));
   await mkdir(join(profile, 'Default'));
@@ -121,12 +120,13 @@ async function startForgetful(): Promise<{ context: BrowserContext; profile: str
   return { context: await chromium.launchPersistentContext(profile, options), profile };
 }
 
-afterAll(async () => {
+async function stopForgetful(): Promise<void> {
   if (!forgetful) return;
   const { context, profile } = await forgetful;
+  forgetful = undefined;
   await context.close();
   await rm(profile, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
-});
+}
 
 /** Opens the page in a browser that keeps nothing. */
 export async function openForgetfulPage(url: string): Promise<Page> {

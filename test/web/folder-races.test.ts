@@ -1,10 +1,10 @@
 /** Folders in the page, where things happen at the same time: lists that are slow, what others do, deletions that wait. */
 import type { Page, Route } from 'playwright-core';
-import { expect, test } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import type { RunningService } from '../harness/service.ts';
 import { send } from '../harness/tus.ts';
 import { putFile } from '../http/support.ts';
-import { namesOf, startWith, thousandBytes, untilListed } from './folder-support.ts';
+import { namesOf, startWith, stopShared, thousandBytes, untilListed } from './folder-support.ts';
 import { describeInBrowser, openPage } from './browsers.ts';
 import { file, folder } from './support.ts';
 
@@ -42,6 +42,8 @@ async function moveSelectionTo(page: Page, path: string): Promise<void> {
 }
 
 describeInBrowser('folders, at the same time', () => {
+  afterAll(stopShared);
+
   test('while a folder opens, nothing of the one before can be selected; a file that is deleted while a list loads stays away', async () => {
     const { service } = await startWith(['a/1.txt', 'a/2.txt', 'b/3.txt', 'top.txt']);
     const page = await openPage(service.url);

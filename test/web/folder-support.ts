@@ -1,6 +1,6 @@
 /** What the tests of folders in the page share. */
 import type { Page } from 'playwright-core';
-import { afterAll, expect } from 'vitest';
+import { expect } from 'vitest';
 import { makeBytes } from '../harness/bytes.ts';
 import { type RunningService, startService } from '../harness/service.ts';
 import { send } from '../harness/tus.ts';
@@ -16,7 +16,12 @@ export function thousandBytes(): Buffer {
 
 let shared: Promise<RunningService> | undefined;
 
-afterAll(async () => (await shared)?.stop());
+/** To be called after all tests of a file that has called `startWith`. */
+export async function stopShared(): Promise<void> {
+  const service = await shared;
+  shared = undefined;
+  await service?.stop();
+}
 
 /** The service of the test file, with these files alone. */
 export async function startWith(

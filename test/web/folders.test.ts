@@ -2,7 +2,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Locator, Page } from 'playwright-core';
-import { expect, test } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import type { RunningService } from '../harness/service.ts';
 import { makeTempFolder } from '../harness/temp-folder.ts';
 import { send } from '../harness/tus.ts';
@@ -10,7 +10,7 @@ import { readZip } from '../harness/zip-readers.ts';
 import { json, putFile } from '../http/support.ts';
 import { describeInBrowser, openPage } from './browsers.ts';
 import { choose, chosen, drop, file, folder, LOCALES, look, untilStatus } from './support.ts';
-import { namesOf, startWith, thousandBytes, untilListed } from './folder-support.ts';
+import { namesOf, startWith, stopShared, thousandBytes, untilListed } from './folder-support.ts';
 
 function move(service: RunningService, from: string, to: string): Promise<unknown> {
   return send('PATCH', `${service.url}/api/folders?${new URLSearchParams({ path: from }).toString()}`, {
@@ -24,6 +24,8 @@ function focused(page: Page): Promise<unknown> {
 }
 
 describeInBrowser('folders', () => {
+  afterAll(stopShared);
+
   test('are opened by mouse, keyboard and address, and left by the way up, the way there and the browser', async () => {
     const { service } = await startWith(['tides/2024/jan/high.txt', 'tides/2024/low.txt', 'tides/moon.txt', 'top.txt']);
     const page = await openPage(service.url);
