@@ -61,18 +61,30 @@ export interface FunctionCode {
   parameters: number;
   /** How many locals follow the parameters, and their type. */
   locals: { count: number; type: typeof I32 | typeof V128 };
-  code: readonly number[];
+  code: Code;
 }
 
-/** Joins bytes and lists of bytes. */
-export function join(...pieces: (number | readonly number[])[]): number[] {
-  return pieces.flat();
+/** Bytes, in lists of lists: to flatten each list when it is made would take most of the time in which a service starts. */
+export type Code = number | readonly Code[];
+
+/** Joins pieces of code. */
+export function join(...pieces: Code[]): readonly Code[] {
+  return pieces;
+}
+
+/** Appends the bytes of all pieces, in their order. */
+function flatten(pieces: readonly Code[], bytes: number[]): number[] {
+  for (const piece of pieces) {
+    if (typeof piece === 'number') bytes.push(piece);
+    else flatten(piece, bytes);
+  }
+  return bytes;
 }
 
 function unsigned(value: number): number[] {
   const bytes: number[] = [];
   for (let rest = value; ; rest >>>= 7) {
-    if (rest < 0x80) return join(bytes, rest);
+    if (rest < 0x80) return [...bytes, rest];
     bytes.push((rest & 0x7f) | 0x80);
   }
 }
@@ -80,39 +92,42 @@ function unsigned(value: number): number[] {
 function signed(value: number): number[] {
   const bytes: number[] = [];
   for (let rest = value; ; rest >>= 7) {
-    if (rest >= -0x40 && rest < 0x40) return join(bytes, rest & 0x7f);
+    if (rest >= -0x40 && rest < 0x40) return [...bytes, rest & 0x7f];
     bytes.push((rest & 0x7f) | 0x80);
   }
 }
 
-export const get = (local: number): number[] => join(OP.get, unsigned(local));
-export const set = (local: number): number[] => join(OP.set, unsigned(local));
-export const tee = (local: number): number[] => join(OP.tee, unsigned(local));
-export const constant = (value: number): number[] => join(OP.const, signed(value));
-export const load = (offset: number): number[] => join(OP.load, WORD, unsigned(offset));
-export const store = (offset: number): number[] => join(OP.store, WORD, unsigned(offset));
+export const get = (local: number): Code => join(OP.get, unsigned(local));
+export const set = (local: number): Code => join(OP.set, unsigned(local));
+export const tee = (local: number): Code => join(OP.tee, unsigned(local));
+export const constant = (value: number): Code => join(OP.const, signed(value));
+export const load = (offset: number): Code => join(OP.load, WORD, unsigned(offset));
+export const store = (offset: number): Code => join(OP.store, WORD, unsigned(offset));
 
 /** An instruction on four words at once that has no further bytes. */
-export const vector = (name: Exclude<keyof typeof VECTOR_OP, 'load' | 'loadSplat' | 'store' | 'shuffle'>): number[] =>
+export const vector = (name: Exclude<keyof typeof VECTOR_OP, 'load' | 'loadSplat' | 'store' | 'shuffle'>): Code =>
   join(VECTOR, unsigned(VECTOR_OP[name]));
-const vectorAccess = (operation: number, offset: number): number[] =>
+const vectorAccess = (operation: number, offset: number): Code =>
   join(VECTOR, unsigned(operation), BYTE, unsigned(offset));
-export const loadVector = (offset: number): number[] => vectorAccess(VECTOR_OP.load, offset);
+export const loadVector = (offset: number): Code => vectorAccess(VECTOR_OP.load, offset);
 /** Loads one word, four times. */
-export const loadSplat = (offset: number): number[] => vectorAccess(VECTOR_OP.loadSplat, offset);
-export const storeVector = (offset: number): number[] => vectorAccess(VECTOR_OP.store, offset);
+export const loadSplat = (offset: number): Code => vectorAccess(VECTOR_OP.loadSplat, offset);
+export const storeVector = (offset: number): Code => vectorAccess(VECTOR_OP.store, offset);
 /** Chooses four of eight words: 0 to 3 are those of the first vector, 4 to 7 those of the second. */
-export const shuffle = (words: readonly number[]): number[] =>
+export const shuffle = (words: readonly number[]): Code =>
   join(
     VECTOR,
     VECTOR_OP.shuffle,
     words.flatMap((word) => [0, 1, 2, 3].map((byte) => word * 4 + byte)),
   );
 
-const sized = (bytes: readonly number[]): number[] => join(unsigned(bytes.length), bytes);
-const section = (id: number, bytes: readonly number[]): number[] => join(id, sized(bytes));
-const list = (items: readonly (readonly number[])[]): number[] => join(unsigned(items.length), items.flat());
-const text = (value: string): number[] => sized([...Buffer.from(value)]);
+function sized(pieces: readonly Code[]): Code {
+  const bytes = flatten(pieces, []);
+  return join(unsigned(bytes.length), bytes);
+}
+const section = (id: number, pieces: readonly Code[]): Code => join(id, sized(pieces));
+const list = (items: readonly Code[]): readonly Code[] => join(unsigned(items.length), items);
+const text = (value: string): Code => sized([...Buffer.from(value)]);
 
 /**
  * Writes a module that exports the functions. It imports `host.memory`, which is shared and of a fixed size.
@@ -123,14 +138,13 @@ export function assemble(pages: number, functions: readonly FunctionCode[]): Uin
   const memory = join(text('host'), text('memory'), 2, SHARED_MEMORY, unsigned(pages), unsigned(pages));
   const types = functions.map(({ parameters }) => join(FUNCTION, unsigned(parameters), Array(parameters).fill(I32), 0));
   const bodies = functions.map(({ locals, code }) => sized(join(1, unsigned(locals.count), locals.type, code, OP.end)));
-  return Uint8Array.from(
-    join(
-      [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00],
-      section(1, list(types)),
-      section(2, list([memory])),
-      section(3, list(functions.map((_, index) => unsigned(index)))),
-      section(7, list(functions.map(({ name }, index) => join(text(name), 0, unsigned(index))))),
-      section(10, list(bodies)),
-    ),
+  const pieces = join(
+    [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00],
+    section(1, list(types)),
+    section(2, list([memory])),
+    section(3, list(functions.map((_, index) => unsigned(index)))),
+    section(7, list(functions.map(({ name }, index) => join(text(name), 0, unsigned(index))))),
+    section(10, list(bodies)),
   );
+  return Uint8Array.from(flatten(pieces, []));
 }

@@ -5,6 +5,7 @@
  */
 import {
   assemble,
+  type Code,
   constant,
   type FunctionCode,
   get,
@@ -113,7 +114,7 @@ interface Locals {
 }
 
 /** Adds F, G, H or I to the value on the stack. The halves of G have no bit in common, so each is added as soon as it is known. */
-function addMix(round: number, b: number, c: number, d: number): number[] {
+function addMix(round: number, b: number, c: number, d: number): Code {
   switch (round) {
     case 0:
       return join(get(c), get(d), vector('xor'), get(b), vector('and'), get(d), vector('xor'), vector('add'));
@@ -126,7 +127,7 @@ function addMix(round: number, b: number, c: number, d: number): number[] {
   }
 }
 
-function step(index: number, group: number, { letter, spare }: Locals): number[] {
+function step(index: number, group: number, { letter, spare }: Locals): Code {
   const { round, word, rotation, places } = stepOf(index);
   const [a, b, c, d] = places.map((place) => letter(group, place)) as [number, number, number, number];
   const sum = spare(group);
@@ -148,17 +149,17 @@ function letterAt(group: number, place: number): number {
 }
 
 /** Writes four words of the blocks of a group's four chains as vectors of one word of each. */
-function transpose(group: number, firstWord: number, { from, spare }: Locals): number[] {
+function transpose(group: number, firstWord: number, { from, spare }: Locals): Code {
   const rows = [0, 1, 2, 3].map((row) =>
     join(get(from(group * GROUP + row)), loadVector(firstWord * 4), set(spare(row))),
   );
   const low = [0, 4, 1, 5];
   const high = [2, 6, 3, 7];
-  const pair = (halves: number[], row: number): number[] => join(get(spare(row)), get(spare(row + 1)), shuffle(halves));
+  const pair = (halves: number[], row: number): Code => join(get(spare(row)), get(spare(row + 1)), shuffle(halves));
   // The pairs of rows 0 and 1, and of 2 and 3, by halves; then the halves of both pairs.
   const halves = [low, high].flatMap((half, index) => {
     const both = join(pair(half, 0), set(spare(4)), pair(half, 2), set(spare(5)));
-    const word = (offset: number, words: number[]): number[] =>
+    const word = (offset: number, words: number[]): Code =>
       join(
         get(SCRATCH),
         get(spare(4)),
@@ -168,7 +169,7 @@ function transpose(group: number, firstWord: number, { from, spare }: Locals): n
       );
     return join(both, word(0, [0, 1, 4, 5]), word(1, [2, 3, 6, 7]));
   });
-  return join(rows.flat(), halves);
+  return join(rows, halves);
 }
 
 function lanesFunction(name: string, groups: number): FunctionCode {
@@ -186,8 +187,8 @@ function lanesFunction(name: string, groups: number): FunctionCode {
       join(get(SCRATCH), loadVector(letterAt(group, place)), set(locals.letter(group, place))),
     ),
     join(OP.loop, NO_VALUE),
-    all.flatMap((group) => [0, 4, 8, 12].flatMap((word) => transpose(group, word, locals))),
-    Array.from({ length: STEPS }, (_, index) => all.flatMap((group) => step(index, group, locals))).flat(),
+    all.map((group) => [0, 4, 8, 12].map((word) => transpose(group, word, locals))),
+    Array.from({ length: STEPS }, (_, index) => all.map((group) => step(index, group, locals))),
     letters.flatMap(([group, place]) => {
       const local = locals.letter(group, place);
       const sum = join(get(SCRATCH), loadVector(letterAt(group, place)), get(local), vector('add'), tee(local));

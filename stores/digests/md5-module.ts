@@ -5,6 +5,7 @@
  */
 import {
   assemble,
+  type Code,
   constant,
   type FunctionCode,
   get,
@@ -45,10 +46,10 @@ const STATE = 0;
 const BLOCKS = 1;
 const FROM = 2;
 
-const not = (local: number): number[] => join(get(local), constant(-1), OP.xor);
+const not = (local: number): Code => join(get(local), constant(-1), OP.xor);
 
 /** Adds F, G, H or I to the value on the stack. The halves of G have no bit in common, so each is added as soon as it is known. */
-function addMix(round: number, b: number, c: number, d: number): number[] {
+function addMix(round: number, b: number, c: number, d: number): Code {
   switch (round) {
     case 0:
       return join(get(c), get(d), OP.xor, get(b), OP.and, get(d), OP.xor, OP.add);
@@ -62,7 +63,7 @@ function addMix(round: number, b: number, c: number, d: number): number[] {
 }
 
 /** @param words - index of the chain's first local. */
-function step(index: number, from: number, words: number): number[] {
+function step(index: number, from: number, words: number): Code {
   const { round, word, rotation, addend, places } = stepOf(index);
   const [a, b, c, d] = places.map((place) => words + place) as [number, number, number, number];
   return join(
@@ -76,13 +77,11 @@ function blockFunction(name: string, chains: number): FunctionCode {
   const parameters = FROM + chains;
   const all = Array.from({ length: chains }, (_, chain) => ({ from: FROM + chain, words: parameters + chain * 4 }));
   const words = Array.from({ length: chains * 4 }, (_, word) => word);
-  const steps = Array.from({ length: STEPS }, (_, index) =>
-    all.flatMap(({ from, words: at }) => step(index, from, at)),
-  );
+  const steps = Array.from({ length: STEPS }, (_, index) => all.map(({ from, words: at }) => step(index, from, at)));
   const code = join(
     words.flatMap((word) => join(get(STATE), load(word * 4), set(parameters + word))),
     join(OP.loop, NO_VALUE),
-    steps.flat(),
+    steps,
     words.flatMap((word) => {
       const sum = join(get(STATE), load(word * 4), get(parameters + word), OP.add, tee(parameters + word));
       return join(get(STATE), sum, store(word * 4));

@@ -4,6 +4,7 @@
  */
 import {
   assemble,
+  type Code,
   constant,
   type FunctionCode,
   get,
@@ -62,7 +63,7 @@ const keyOf = (index: number): number => KEYED[1] + 1 + index;
 const KEYS = UNIT_BYTES / VECTOR_BYTES + PASSES - 1;
 
 /** Adds one pair of vectors to all sums: in each pass, (left + key) * (right + next key), word by word. */
-function addPair(pair: number): number[] {
+function addPair(pair: number): Code {
   const at = pair * 2;
   const passes = Array.from({ length: PASSES }, (_, pass) =>
     join(
@@ -72,15 +73,14 @@ function addPair(pair: number): number[] {
       join(get(KEYED[0]), get(KEYED[1]), vector('multiplyHigh'), vector('addPairs'), set(sumOf(pass))),
     ),
   );
-  const load = (local: number, index: number): number[] =>
-    join(get(FROM), loadVector(index * VECTOR_BYTES), set(local));
-  return join(load(LEFT, at), load(RIGHT, at + 1), passes.flat());
+  const load = (local: number, index: number): Code => join(get(FROM), loadVector(index * VECTOR_BYTES), set(local));
+  return join(load(LEFT, at), load(RIGHT, at + 1), passes);
 }
 
 function addUnits(): FunctionCode {
-  const each = (count: number, code: (index: number) => number[]): number[] =>
-    Array.from({ length: count }, (_, index) => code(index)).flat();
-  const advance = (local: number): number[] => join(get(local), constant(UNIT_BYTES), OP.add, set(local));
+  const each = (count: number, code: (index: number) => Code): Code =>
+    Array.from({ length: count }, (_, index) => code(index));
+  const advance = (local: number): Code => join(get(local), constant(UNIT_BYTES), OP.add, set(local));
   const code = join(
     each(PASSES, (pass) => join(get(SUMS), loadVector(pass * VECTOR_BYTES), set(sumOf(pass)))),
     join(OP.loop, NO_VALUE),
