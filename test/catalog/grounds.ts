@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sql } from 'kysely';
+import { Client } from 'pg';
 import type { Catalog } from '../../server/catalog/catalog.ts';
 import type { Quota } from '../../server/catalog/quotas.ts';
 import type { PostgresAddress } from '../../server/catalog/postgres/connect.ts';
@@ -67,45 +68,58 @@ async function openSqliteGround(): Promise<TestCatalog> {
   };
 }
 
+/** A database with the tables of a catalog and the clock of a test. To copy it takes a fifth of the time of all migrations. */
+async function makeTemplate(): Promise<string> {
+  const database = await createDatabase();
+  // In a schema of its own, where the catalog does not look.
+  await database.run(`create schema test; create table test.clock as select ${T0}::bigint as now_ms`);
+  await (await openPostgresCatalog({ url: database.url })).close();
+  return database.name;
+}
+
+let template: Promise<string> | undefined;
+
 async function openPostgresGround(addressOf: (database: TestDatabase) => PostgresAddress): Promise<TestCatalog> {
   const clock = { nowMs: T0 };
-  const databases: TestDatabase[] = [];
+  const databases: { database: TestDatabase; clockClient: Client }[] = [];
   const catalogs: Catalog[] = [];
-  async function open(database: TestDatabase, quotaOf?: (owner: string) => Quota): Promise<Catalog> {
-    const catalog = await openClocked(database, { ...addressOf(database), quotaOf }, clock);
+  async function open(
+    { database, clockClient }: (typeof databases)[number],
+    quotaOf?: (owner: string) => Quota,
+  ): Promise<Catalog> {
+    const catalog = await openClocked(clockClient, { ...addressOf(database), quotaOf }, clock);
     catalogs.push(catalog);
     return catalog;
   }
-  async function create(): Promise<TestDatabase> {
-    const database = await createDatabase();
-    databases.push(database);
-    // In a schema of its own, where the catalog does not look.
-    await database.run(`create schema test; create table test.clock as select ${clock.nowMs}::bigint as now_ms`);
-    return database;
+  async function create(): Promise<(typeof databases)[number]> {
+    const database = await createDatabase(`template ${await (template ??= makeTemplate())}`);
+    const clockClient = new Client({ connectionString: database.url });
+    databases.push({ database, clockClient });
+    await clockClient.connect();
+    return { database, clockClient };
   }
-  const database = await create();
-  const catalog = await open(database);
+  const first = await create();
+  const catalog = await open(first);
   return {
     catalog,
     clock,
     async reopen(quotaOf) {
       for (const each of catalogs) await each.close();
-      return open(database, quotaOf);
+      return open(first, quotaOf);
     },
     openShared: async () => ({ catalog: await open(await create()), clock }),
     async dispose() {
       for (const each of catalogs) await each.close();
-      for (const each of databases) await each.drop();
+      for (const { database, clockClient } of databases) {
+        await clockClient.end();
+        await database.drop();
+      }
     },
   };
 }
 
 /** A catalog whose clock is a row of the database, which is set before each call. */
-async function openClocked(
-  database: TestDatabase,
-  address: PostgresCatalogOptions,
-  clock: TestClock,
-): Promise<Catalog> {
+async function openClocked(clockClient: Client, address: PostgresCatalogOptions, clock: TestClock): Promise<Catalog> {
   let shownMs: number | undefined;
   const catalog = await openPostgresCatalog({
     ...address,
@@ -114,7 +128,7 @@ async function openClocked(
   async function show(): Promise<void> {
     if (shownMs === clock.nowMs) return;
     shownMs = clock.nowMs;
-    await database.run(`update test.clock set now_ms = ${shownMs}`);
+    await clockClient.query(`update test.clock set now_ms = ${shownMs}`);
   }
   const members = Object.entries(catalog).map(([name, member]: [string, unknown]) => [
     name,

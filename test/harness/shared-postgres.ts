@@ -6,11 +6,11 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 import { PASSWORD, startPostgres, stopPostgres, SUPERUSER } from './postgres.ts';
+import { quickFolder } from './quick-folder.ts';
 
 const FOLDER = 'TIDEMARK_TEST_POSTGRES_FOLDER';
 const OWNER = 'TIDEMARK_TEST_POSTGRES_OWNER';
@@ -87,7 +87,7 @@ export async function sharedPort(): Promise<number> {
 
 /** Called by Vitest. The processes of the test files inherit its environment. */
 export function setup(): () => Promise<void> {
-  const folder = join(tmpdir(), `tidemark-pg-${randomUUID().slice(0, 8)}`);
+  const folder = join(quickFolder(), `tidemark-pg-${randomUUID().slice(0, 8)}`);
   process.env[FOLDER] = folder;
   process.env[OWNER] = String(process.pid);
   return async () => {
