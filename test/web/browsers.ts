@@ -94,7 +94,8 @@ async function reset(page: Page, origins: Iterable<string>): Promise<void> {
   const leave = (dialog: Dialog): void => void dialog.accept();
   page.on('dialog', leave);
   for (const other of context.pages()) if (other !== page) await other.close();
-  // First: requests that a test holds would go on.
+  // First: requests that a test holds go on, some when the page is left, and the service would have what they carry.
+  await context.setOffline(true);
   await page.goto('about:blank');
   await page.unrouteAll({ behavior: 'ignoreErrors' });
   await context.setOffline(false);
