@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { bytesIn, shortened } from './chunks.ts';
+import { resumeLineOf } from './resume-line.ts';
 import { StoreError, type StoredUpload, type WriteOptions, type Written } from './store.ts';
 import type { Surroundings } from './surroundings.ts';
 
@@ -113,6 +114,8 @@ export function openIntake(
   let ended: IntakeEnd | undefined;
   let wake: (() => void) | undefined;
   let emptied: (() => void)[] = [];
+  const resumeInTurn = resumeLineOf(surroundings);
+  let waitsForTurn = false;
   openIntakes++;
 
   function onData(chunk: Uint8Array): void {
@@ -192,13 +195,27 @@ export function openIntake(
     source.on('end', onEnd).on('close', onClose).on('data', onData);
   }
 
+  /** Resumes the source, where it is paused and may bring more: in its turn. */
+  function resume(): void {
+    if (waitsForTurn || !source.isPaused() || !mayBringMore()) return;
+    waitsForTurn = true;
+    resumeInTurn(() => {
+      waitsForTurn = false;
+      if (mayBringMore()) source.resume();
+    });
+  }
+
+  function mayBringMore(): boolean {
+    return !ended && queuedBytes < highWaterBytes();
+  }
+
   async function take(): Promise<Uint8Array[] | null> {
     while (queue.length === 0) {
       if (ended) return null;
       await new Promise<void>((resolve) => (wake = resolve));
     }
     // What else is ready to be read in this turn goes along: many small batches would cost more.
-    if (!ended && queuedBytes < highWaterBytes()) await surroundings.turn();
+    if (mayBringMore()) await surroundings.turn();
     const batch = queue.length <= MOST_CHUNKS ? queue : queue.slice(0, MOST_CHUNKS);
     queue = queue.length <= MOST_CHUNKS ? [] : queue.slice(MOST_CHUNKS);
     const bytes = bytesIn(batch);
@@ -206,7 +223,7 @@ export function openIntake(
     if (beyond > 0) queue.unshift(...cutEnd(batch, beyond));
     queuedBytes -= bytes - beyond;
     takenBytes += bytes - beyond;
-    if (!ended && queuedBytes < highWaterBytes()) source.resume();
+    resume();
     // Also where something is left: who catches up has limits of its own.
     tellEmptied();
     return batch;

@@ -1,0 +1,54 @@
+/** The waiting line of paused sources: in one turn of the event loop only a few of them are resumed. */
+import type { Surroundings } from './surroundings.ts';
+
+/**
+ * How many are resumed in a turn. Each brings at once what came before its pause took effect, and what the kernel has of it, as far as
+ * its share allows: three chunks with 64 uploads. All of those were a hundred chunks and 13 ms, in which nothing else had a turn; and
+ * a processor's cache no longer had the first ones when they were hashed (docs/decisions/0073).
+ */
+const MOST_RESUMED = 4;
+
+/** Calls this at once, or in a later turn: in the order in which they came. */
+export type ResumeLine = (resume: () => void) => void;
+
+/** A line for each process; in a simulation each has its surroundings. */
+const lines = new WeakMap<object, ResumeLine>();
+
+/** The line of all sources of a process. */
+export function resumeLineOf(surroundings: Pick<Surroundings, 'turn'>): ResumeLine {
+  const known = lines.get(surroundings);
+  if (known) return known;
+  const line = createResumeLine(() => surroundings.turn());
+  lines.set(surroundings, line);
+  return line;
+}
+
+function createResumeLine(turn: () => Promise<void>): ResumeLine {
+  const waiting: (() => void)[] = [];
+  let left = MOST_RESUMED;
+  let isCounting = false;
+
+  function resumeNext(): void {
+    for (left = MOST_RESUMED; left > 0 && waiting.length > 0; left--) waiting.shift()?.();
+  }
+
+  /** Until a turn in which none was resumed. */
+  async function countTurns(): Promise<void> {
+    isCounting = true;
+    while (left < MOST_RESUMED) {
+      await turn();
+      resumeNext();
+    }
+    isCounting = false;
+  }
+
+  return (resume) => {
+    if (left === 0) {
+      waiting.push(resume);
+      return;
+    }
+    left--;
+    if (!isCounting) void countTurns();
+    resume();
+  };
+}
