@@ -2,9 +2,9 @@
 import type { Surroundings } from './surroundings.ts';
 
 /**
- * How many are resumed in a turn. Each brings at once what came before its pause took effect, and what the kernel has of it, as far as
- * its share allows: three chunks with 64 uploads. All of those were a hundred chunks and 13 ms, in which nothing else had a turn; and
- * a processor's cache no longer had the first ones when they were hashed (docs/decisions/0073).
+ * How many are resumed in a turn. A resumed request delivers the chunk that Node read before the pause took effect, and then what the
+ * kernel has buffered, up to its share: three chunks with 64 uploads. When all were resumed at once, they delivered a hundred chunks,
+ * 13 ms of work, before anything else had a turn (docs/decisions/0073).
  */
 const MOST_RESUMED = 4;
 

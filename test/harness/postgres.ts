@@ -7,7 +7,6 @@ import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
 import { isExecutable, isHere } from './needs.ts';
 import { freePort } from './ports.ts';
-import { quickFolder } from './quick-folder.ts';
 import type { SelfSigned } from './self-signed.ts';
 
 const run = promisify(execFile);
@@ -63,7 +62,7 @@ export async function startPostgres({
   isDurable = false,
 }: PostgresOptions = {}): Promise<RunningPostgres> {
   if (POSTGRES_MISSING !== undefined) throw new Error(POSTGRES_MISSING);
-  const folder = given ?? (await mkdtemp(join(isDurable ? tmpdir() : quickFolder(), 'tidemark-pg-')));
+  const folder = given ?? (await mkdtemp(join(tmpdir(), 'tidemark-pg-')));
   const port = await freePort();
   watch(folder, ownerPid);
   try {

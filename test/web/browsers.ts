@@ -31,8 +31,24 @@ let browser: Promise<Browser> | undefined;
 
 /** The browser of the test process, which its first page starts. It ends when the process, which holds its pipe, has ended. */
 function sharedBrowser(): Promise<Browser> {
-  browser ??= chromium.launch({ executablePath: headlessPath ?? '', args: ARGS });
+  browser ??= launchShared();
   return browser;
+}
+
+async function launchShared(): Promise<Browser> {
+  // The next page starts another one.
+  const forget = (): void => {
+    browser = undefined;
+    idle.clear();
+  };
+  try {
+    const launched = await chromium.launch({ executablePath: headlessPath ?? '', args: ARGS });
+    launched.once('disconnected', forget);
+    return launched;
+  } catch (error) {
+    forget();
+    throw error;
+  }
 }
 
 /** What all pages have in common. */
@@ -122,9 +138,10 @@ async function startForgetful(): Promise<{ context: BrowserContext; profile: str
 }
 
 async function stopForgetful(): Promise<void> {
-  if (!forgetful) return;
-  const { context, profile } = await forgetful;
+  const started = forgetful;
   forgetful = undefined;
+  if (!started) return;
+  const { context, profile } = await started;
   await context.close();
   await rm(profile, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
 }

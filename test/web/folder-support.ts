@@ -18,9 +18,9 @@ let shared: Promise<RunningService> | undefined;
 
 /** To be called after all tests of a file that has called `startWith`. */
 export async function stopShared(): Promise<void> {
-  const service = await shared;
+  const service = shared;
   shared = undefined;
-  await service?.stop();
+  await (await service)?.stop();
 }
 
 /** The service of the test file, with these files alone. */
