@@ -12,8 +12,8 @@ const CHUNKS = 50;
 test('of 64 sources that always have more, a few are read in each turn, and all come equally far', async () => {
   let inThisTurn = 0;
   const left = Array.from({ length: SOURCES }, () => CHUNKS);
-  const ends: { source: number; leftOfOthers: number }[] = [];
-  /** What the others have left when one has nothing more. */
+  /** The most chunks that a source has left, each time that one has ended. */
+  const leftAtEnds: number[] = [];
   async function receive(source: number): Promise<number> {
     const readable = new Readable({
       read() {
@@ -29,7 +29,7 @@ test('of 64 sources that always have more, a few are read in each turn, and all 
       for (const { length } of batch) bytes += length;
     }
     expect(intake.ended).toEqual({ kind: 'end' });
-    ends.push({ source, leftOfOthers: Math.max(...left) });
+    leftAtEnds.push(Math.max(...left));
     return bytes;
   }
 
@@ -46,5 +46,5 @@ test('of 64 sources that always have more, a few are read in each turn, and all 
   expect(await received).toEqual(left.map(() => CHUNKS * CHUNK.length));
   // In the first turn they all begin. Four are resumed in each of the others, with what came before the pause and two chunks each.
   expect(Math.max(...turns.slice(1))).toBeLessThanOrEqual(4 * 3);
-  expect(Math.max(...ends.map(({ leftOfOthers }) => leftOfOthers))).toBeLessThanOrEqual(4);
+  expect(Math.max(...leftAtEnds)).toBeLessThanOrEqual(4);
 });
